@@ -1,0 +1,1 @@
+"""Forward and reverse processes of the span diffusion, on token ids only."""

@@ -1,0 +1,121 @@
+"""Judged search: the model proposes small edits, the judge says which mend the text.
+
+Used where a verdict is at hand (the parser). A beam of canvases is expanded by the model's most
+likely moves; inserted masks are filled by the model; every finished child is put before the judge.
+The survivors of the shallowest depth that has any are returned, most likely first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.sampler import Move, StepPolicy, moves, unmask
+from engine.models.denoiser import CanvasLogits
+from engine.models.vocabulary import DEL, MASK
+
+WIDTH = 48  # children judged per depth
+BEAM = 6
+DEPTH = 3
+FILLS = 4  # tokens tried for a single inserted mask
+SMALLNESS = 0.7  # nats that every further edit costs
+
+Canvases = list[list[int]]
+Evaluation = Generator[Canvases, list[CanvasLogits], "list[Child]"]
+Verdict = Callable[[list[int]], float]  # infinity: mended; else how far the parser came, higher is better
+
+
+@dataclass(slots=True)
+class Child:
+    """A canvas reached from the span by a few moves; `score` is the sum of their log-odds."""
+
+    score: float
+    canvas: list[int]
+    verdict: float = 0.0
+
+
+def judged_search(canvas: list[int], verdict: Verdict, bonus: Tensor | None, limit: int) -> Evaluation:
+    """Yields canvases to evaluate, returns at most `limit` children with an infinite verdict."""
+    beam = [Child(0.0, canvas, verdict(canvas))]
+    seen = {tuple(canvas)}
+    for depth in range(DEPTH):
+        logits = yield [child.canvas for child in beam]
+        children = expand(beam, logits, bonus if depth == 0 else None)
+        filled = yield from fill(children)
+        fresh = [child for child in filled if tuple(child.canvas) not in seen]
+        seen.update(tuple(child.canvas) for child in fresh)
+        fresh = distinct(fresh)
+        for child in fresh:
+            child.verdict = verdict(child.canvas)
+        mended = [child for child in fresh if child.verdict == float("inf")]
+        if mended:
+            return mended[:limit]
+        # Mistakes come in pairs: go on from where the parser came furthest, then from the likeliest.
+        beam = sorted(fresh, key=lambda child: (-child.verdict, -child.score))[: BEAM // 2]
+        beam += [child for child in fresh if child not in beam][: BEAM - len(beam)]
+        if not beam:
+            break
+    return []
+
+
+def expand(beam: Sequence[Child], logits: Sequence[CanvasLogits], bonus: Tensor | None) -> list[Child]:
+    children: list[Child] = []
+    for parent, parent_logits in zip(beam, logits, strict=True):
+        for move in moves(parent.canvas, parent_logits, WIDTH, bonus):
+            children.append(Child(parent.score + move.gain - SMALLNESS, move.apply(parent.canvas)))
+    children.sort(key=lambda child: -child.score)
+    return children[:WIDTH]
+
+
+def fill(children: list[Child]) -> Evaluation:
+    """Children without masks as they are; a single mask branches into its likeliest tokens, several are
+    filled in parallel."""
+    finished = [child for child in children if MASK not in child.canvas]
+    open_ = [child for child in children if MASK in child.canvas]
+    policy, rng = StepPolicy(threshold=0.5), Random(0)
+    while open_:
+        logits = yield [child.canvas for child in open_]
+        left: list[Child] = []
+        for child, child_logits in zip(open_, logits, strict=True):
+            if child.canvas.count(MASK) == 1:
+                finished.extend(branch(child, child_logits))
+                continue
+            filled = unmask(child.canvas, child_logits, policy, rng)
+            gain = sum(
+                float(child_logits.tokens[i, new])
+                for i, (old, new) in enumerate(zip(child.canvas, filled, strict=True))
+                if old != new
+            )
+            settled = Child(child.score + gain, [token for token in filled if token != DEL])
+            (left if MASK in settled.canvas else finished).append(settled)
+        open_ = left
+    finished.sort(key=lambda child: -child.score)
+    return finished
+
+
+def branch(child: Child, logits: CanvasLogits) -> list[Child]:
+    at = child.canvas.index(MASK)
+    values, tokens = logits.tokens[at].topk(FILLS)
+    return [
+        Child(child.score + value, Move(0.0, at, token).apply(child.canvas))
+        for value, token in zip(values.tolist(), tokens.tolist(), strict=True)
+    ]
+
+
+def distinct(children: list[Child]) -> list[Child]:
+    """The likeliest child of each canvas, order kept."""
+    best: dict[tuple[int, ...], Child] = {}
+    for child in children:
+        best.setdefault(tuple(child.canvas), child)
+    return list(best.values())
+
+
+def nearness(count: int, at: int) -> Tensor:
+    """A prior on where the mistake is: log-odds bonus [count] that falls off with the distance in tokens
+    from position `at`, where the parser gave up."""
+    distance = (torch.arange(count) - at).abs().float()
+    return 2.0 * torch.exp(-distance / 8.0)

@@ -1,0 +1,330 @@
+"""One in-place edit, from request to ranked candidates.
+
+`edit_session` is a generator: it yields canvases to be evaluated, is sent their log-probabilities,
+and returns the result. So one scheduler can advance many edits step by step in shared forward
+passes, and cancelling an edit is closing its generator.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from engine.diffusion.sampler import StepPolicy, log_likelihood, moves, renoise, reverse_step
+from engine.diffusion.search import Child, judged_search, nearness
+from engine.errors import EditError
+from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
+from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
+from engine.models.vocabulary import BOS, MASK
+from engine.regions import Region, normalise
+from engine.syntax import Judge, SyntaxFault, python_fault
+
+MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take seconds
+MAX_SPAN = 20_000  # characters
+FILL_LENGTHS = (4, 8, 16, 32)  # masks that a fill of unknown length starts from
+CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
+REWRITE_STRENGTH, FIX_MARGIN = 0.3, 2.0
+
+Answers = list[CanvasLogits]
+Session = Generator["Query", Answers, EditResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What one session needs evaluated before it can go on, and what to show meanwhile."""
+
+    items: tuple[CanvasItem, ...]
+    state: DenoisingState
+
+
+@dataclass(slots=True)
+class Work:
+    """What one block of a session works with, and its counts."""
+
+    request: EditRequest
+    denoiser: Denoiser
+    region: Region
+    context: Context
+    judge: Judge | None
+    parsed: bool  # the document parses as it is
+    rng: Random
+    deadline: float
+    passes: int = 0
+    steps: int = 0
+    late: bool = False
+    scores: dict[tuple[int, ...], float] = field(default_factory=dict[tuple[int, ...], float])
+
+    def ask(self, canvases: Sequence[Sequence[int]], limit: int) -> Generator[Query, Answers, Answers]:
+        """One forward pass over `canvases`; their own likelihoods are kept as scores."""
+        items = tuple(CanvasItem(self.context, tuple(canvas)) for canvas in canvases)
+        shown = self.denoiser.vocabulary.decode(canvases[0]).removeprefix(self.region.head)
+        answers = yield Query(items, DenoisingState(self.steps, max(limit, self.steps), shown))
+        self.passes += 1
+        self.steps += 1
+        for item, logits in zip(items, answers, strict=True):
+            self.scores[item.canvas] = log_likelihood(item.canvas, logits)
+        self.late = time.monotonic() > self.deadline
+        return answers
+
+    def text(self, canvas: Sequence[int]) -> str:
+        return self.denoiser.vocabulary.decode(canvas)
+
+    def keeps_frame(self, text: str) -> bool:
+        """A whole-line span still begins with its newline; nothing unprintable crept in."""
+        return (not text or text.startswith(self.region.head)) and "\ufffd" not in text
+
+
+def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
+    """Edits `request.span`. Raises EditError("bad_request" or "too_large") before the first query."""
+    started = time.monotonic()
+    check(request)
+    region = normalise(request.prefix, request.span, request.suffix)
+    deadline = started + request.deadline_ms / 1000 if request.deadline_ms else float("inf")
+    parsed = request.language == "python" and python_fault(region.prefix + region.span + region.suffix) is None
+    done = ""
+    passes = steps = 0
+    late = False
+    finalists: list[Child] = []
+    blocks = split_blocks(region.span, denoiser)
+    for i, block in enumerate(blocks):
+        rest = "".join(blocks[i + 1 :])
+        work = block_work(request, denoiser, region, region.prefix + done, block, rest + region.suffix, parsed, deadline)
+        finalists = yield from edit_block(work, block)
+        passes, steps, late = passes + work.passes, steps + work.steps, late or work.late
+        if i < len(blocks) - 1:
+            done += work.text(finalists[0].canvas) if finalists else block
+    candidates = rank(finalists, done, region, request, denoiser)
+    reason = "deadline" if late else "done" if candidates else "unchanged"
+    return EditResult(candidates, steps, passes, 1000 * (time.monotonic() - started), reason)
+
+
+def check(request: EditRequest) -> None:
+    """Raises EditError when the request cannot be meant."""
+    if len(request.span) > MAX_SPAN:
+        raise EditError("too_large", f"the region has {len(request.span):,} characters, the limit is {MAX_SPAN:,}: select less")
+    size = len(request.prefix) + len(request.span) + len(request.suffix)
+    if size > MAX_DOCUMENT:
+        raise EditError("too_large", f"the document has {size:,} characters, the limit is {MAX_DOCUMENT:,}")
+    if "\0" in request.span or "\0" in request.prefix[-1000:]:
+        raise EditError("bad_request", "the document holds NUL characters: it is not text")
+    if request.intent != "fill" and not request.span:
+        raise EditError("bad_request", f"nothing to {request.intent}: the region is empty, select some code or use fill")
+    if not 1 <= request.candidates <= 100:
+        raise EditError("bad_request", "candidates must be between 1 and 100")
+    if request.strength is not None and not 0 <= request.strength <= 1:
+        raise EditError("bad_request", "strength must be between 0 and 1")
+
+
+def split_blocks(span: str, denoiser: Denoiser) -> list[str]:
+    """The span in blocks of whole lines that leave the canvas room to grow; one block when it is short."""
+    room = denoiser.max_canvas * 2 // 3
+    ids = denoiser.vocabulary.encode(span)
+    if len(ids) <= room:
+        return [span]
+    blocks: list[list[int]] = [[]]
+    for line in split_at_newlines(ids, denoiser):
+        for start in range(0, len(line), room):  # a line longer than a block is cut
+            piece = line[start : start + room]
+            if len(blocks[-1]) + len(piece) > room:
+                blocks.append([])
+            blocks[-1].extend(piece)
+    return [denoiser.vocabulary.decode(block) for block in blocks if block]
+
+
+def split_at_newlines(ids: list[int], denoiser: Denoiser) -> list[list[int]]:
+    lines: list[list[int]] = [[]]
+    for token in ids:
+        if denoiser.vocabulary.decode([token])[:1] == "\n" and lines[-1]:
+            lines.append([])
+        lines[-1].append(token)
+    return lines
+
+
+def block_work(
+    request: EditRequest, denoiser: Denoiser, region: Region, prefix: str, block: str, suffix: str, parsed: bool, deadline: float
+) -> Work:
+    context = make_context(request, denoiser, prefix, suffix)
+    judge = Judge(prefix, suffix) if request.language == "python" else None
+    return Work(request, denoiser, region, context, judge, parsed, Random(f"{request.seed}/{len(prefix)}"), deadline)
+
+
+def make_context(request: EditRequest, denoiser: Denoiser, prefix: str, suffix: str) -> Context:
+    """What the model sees around the canvas. The cut is at a line start, so that typing far away does
+    not shift the tokens near by."""
+    encode = denoiser.vocabulary.encode
+    near = prefix[-CHARS_PER_TOKEN * denoiser.max_prefix :]
+    if len(near) < len(prefix):
+        near = near[near.find("\n") :]
+    return Context(
+        tuple(encode(request.instruction or "")[:40]),
+        tuple(encode(near)[-denoiser.max_prefix :]),
+        tuple(encode(suffix[: CHARS_PER_TOKEN * denoiser.max_suffix])[: denoiser.max_suffix]),
+    )
+
+
+def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
+    """Encodes the context of an edit that is likely to come."""
+    region = normalise(request.prefix, request.span, request.suffix)
+    denoiser.warm(make_context(request, denoiser, region.prefix, region.suffix))
+
+
+Block = Generator[Query, Answers, list[Child]]
+
+
+def edit_block(work: Work, block: str) -> Block:
+    """Finished canvases for one block, best first, none of them the block as it was."""
+    canvas = [BOS, *work.denoiser.vocabulary.encode(block)]
+    if work.request.intent == "fill":
+        return (yield from fill_block(work, canvas))
+    fault = work.judge.fault(block) if work.judge and not work.parsed else None
+    if work.request.intent == "rewrite":
+        return (yield from rewrite_block(work, canvas))
+    if fault and work.judge:
+        return (yield from repair_block(work, canvas, fault, work.judge))
+    return (yield from improve_block(work, canvas))
+
+
+def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge) -> Block:
+    """The document does not parse: search for the likeliest small edits that make it."""
+    at = token_at(work, canvas, fault.line - judge.first_line, fault.column)
+
+    def verdict(candidate: list[int]) -> float:
+        text = work.text(candidate)
+        if not work.keeps_frame(text):
+            return -1.0
+        left = judge.fault(text)
+        return float("inf") if left is None and judge.confirm(text) else float(left.line if left else 0)
+
+    search = judged_search(canvas, verdict, nearness(len(canvas), at), limit=max(8, work.request.candidates))
+    return (yield from drive(work, search, limit=8))
+
+
+def improve_block(work: Work, canvas: list[int]) -> Block:
+    """The document parses, or nobody can tell: change only what the model is sure to be wrong."""
+    strength = 0.0 if work.request.strength is None else work.request.strength
+    margin = FIX_MARGIN * (1 - strength)
+    (logits,) = yield from work.ask([canvas], limit=8)
+    singles = [Child(m.gain, m.apply(canvas)) for m in moves(canvas, logits, work.request.candidates * 2) if m.gain > margin]
+    start = [reverse_step(canvas, logits, StepPolicy(margin=margin, max_canvas=work.denoiser.max_canvas), work.rng)]
+    start += [child.canvas for child in singles]
+    finished = yield from denoise(work, [s for s in start if s != canvas], StepPolicy(threshold=0.6, margin=margin))
+    return [child for child in finished if child.canvas != canvas]
+
+
+def rewrite_block(work: Work, canvas: list[int]) -> Block:
+    """Re-noise the block several ways, denoise each, prefer what the model finds likeliest."""
+    strength = REWRITE_STRENGTH if work.request.strength is None else work.request.strength
+    count = max(4, work.request.candidates)
+    starts = [renoise(canvas[1:], strength * (0.5 + i / count), work.rng) for i in range(count)]
+    policy = StepPolicy(threshold=0.7, margin=1.0, temperature=0.5, max_canvas=work.denoiser.max_canvas)
+    finished = yield from denoise(work, [canvas, *starts], policy)
+    return [child for child in finished if child.canvas != canvas]
+
+
+def fill_block(work: Work, canvas: list[int]) -> Block:
+    """Write the span anew: its length is open, so several counts of masks race."""
+    whole_lines = work.region.head and work.region.span.startswith("\n")
+    lengths = [n for n in FILL_LENGTHS if n < work.denoiser.max_canvas]
+    start = [[BOS, *[MASK] * n] for n in lengths]
+    if not whole_lines:
+        start.append([BOS])
+    policy = StepPolicy(threshold=0.7, margin=1.5, max_canvas=work.denoiser.max_canvas)
+    finished = yield from denoise(work, start, policy)
+    return [child for child in finished if child.canvas != canvas]
+
+
+def denoise(work: Work, canvases: list[list[int]], policy: StepPolicy) -> Block:
+    """All canvases in parallel to their fixed points, or until steps or time run out."""
+    limit = work.request.max_steps or 8 + max((len(c) for c in canvases), default=0) // 4
+    finished: dict[tuple[int, ...], Child] = {}
+    active = distinct_canvases(canvases)
+    for _ in range(limit):
+        if not active or work.late:
+            break
+        answers = yield from work.ask(active, limit)
+        moved: list[list[int]] = []
+        for canvas, logits in zip(active, answers, strict=True):
+            after = reverse_step(canvas, logits, policy, work.rng)
+            if after == canvas or tuple(after) in work.scores:
+                settled = tuple(canvas)
+                if MASK not in settled:
+                    finished.setdefault(settled, Child(work.scores[settled], canvas))
+            else:
+                moved.append(after)
+        active = distinct_canvases(moved)
+    for canvas in active:  # time is up: what stands without masks still counts
+        if MASK not in canvas:
+            finished.setdefault(tuple(canvas), Child(work.scores.get(tuple(canvas), -30.0), canvas))
+    return sorted(finished.values(), key=lambda child: -child.score)
+
+
+def distinct_canvases(canvases: list[list[int]]) -> list[list[int]]:
+    return [list(c) for c in dict.fromkeys(tuple(c) for c in canvases)]
+
+
+def drive(work: Work, search: Generator[list[list[int]], Answers, list[Child]], limit: int) -> Block:
+    """Answers a search's questions with forward passes, until it ends or the deadline comes."""
+    try:
+        canvases = next(search)
+        while not work.late:
+            canvases = search.send((yield from work.ask(canvases, limit)) if canvases else [])
+    except StopIteration as end:
+        return end.value
+    return []
+
+
+def token_at(work: Work, canvas: list[int], line: int, column: int) -> int:
+    """Index in `canvas` of the token at 0-based `line` of the span's text and `column` of that line."""
+    text = work.text(canvas)
+    lines = text.split("\n")
+    offset = sum(len(part) + 1 for part in lines[: max(0, line)]) + column
+    seen = 0
+    for i, token in enumerate(canvas):
+        seen += len(work.text([token]))
+        if seen > offset:
+            return i
+    return len(canvas) - 1
+
+
+def rank(finalists: list[Child], done: str, region: Region, request: EditRequest, denoiser: Denoiser) -> tuple[Candidate, ...]:
+    """Distinct candidates in the user's form, those that break what parsed left out."""
+    found: dict[str, Candidate] = {}
+    check_syntax = request.language == "python"
+    parsed_before = check_syntax and python_fault(region.prefix + region.span + region.suffix) is None
+    for child in finalists:
+        text = done + denoiser.vocabulary.decode(child.canvas)
+        try:
+            restored = region.restore(text)
+        except ValueError:
+            continue
+        if restored == request.span or restored in found or "\ufffd" in restored:
+            continue
+        parses = python_fault(region.prefix + text + region.suffix) is None if check_syntax else None
+        if parsed_before and not parses:
+            continue
+        found[restored] = Candidate(restored, child.score, parses)
+        if len(found) == request.candidates:
+            break
+    return tuple(found.values())
+
+
+def run_session(
+    session: Session,
+    denoiser: Denoiser,
+    on_state: Callable[[DenoisingState], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> EditResult:
+    """Drives one session alone. Raises EditError as `edit_session` does, and EditError("cancelled")."""
+    try:
+        query = next(session)
+        while True:
+            if cancelled and cancelled():
+                session.close()
+                raise EditError("cancelled", "the edit was cancelled")
+            if on_state:
+                on_state(query.state)
+            query = session.send(denoiser.denoise(query.items))
+    except StopIteration as end:
+        return end.value
