@@ -1,0 +1,1 @@
+"""The engine daemon and its client: msgpack frames over a private socket."""

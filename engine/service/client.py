@@ -1,0 +1,236 @@
+"""The asyncio client of the engine daemon, which it starts on demand. Must not import torch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine import __version__
+from engine.messages import PROTOCOL_VERSION, DenoisingState, EditRequest, EditResult, EngineStatus, ErrorCode
+from engine.service import frames
+from engine.service.paths import EnginePaths, engine_paths
+
+HANG_GRACE_S = 30.0  # silence after which an engine that owes an answer counts as dead
+
+
+class EngineUnavailable(Exception):
+    """No engine, or it died. One line that says why and what to do."""
+
+
+class EngineFailure(Exception):
+    """The engine answered with an error."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code: ErrorCode = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Which engine to use. `url` ("tcp://host:port", token in REDRAFT_ENGINE_TOKEN) names a running one;
+    else one is started by `python`, unless `start` is off."""
+
+    model: str | None = None
+    device: str | None = None
+    threads: int | None = None
+    idle_s: float = 900.0
+    url: str | None = None
+    python: str = sys.executable
+    start: bool = True
+
+
+class EngineClient:
+    """One connection. Many requests may be under way; `closed` once the connection is gone."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._watching: dict[int, Callable[[DenoisingState], None]] = {}
+        self._last_id = 0
+        self._heard = time.monotonic()
+        self._task: asyncio.Task[None] | None = None
+        self.status_at_start: EngineStatus | None = None
+
+    @classmethod
+    async def connect(cls, options: EngineOptions, timeout_s: float = 60.0) -> EngineClient:
+        """Connects, starting the daemon when none runs. Raises EngineUnavailable."""
+        if options.url:
+            return await cls._connect_url(options.url)
+        try:
+            paths = engine_paths(options.model, options.device)
+        except OSError as error:
+            raise EngineUnavailable(f"no private runtime folder: {error}") from error
+        with contextlib.suppress(OSError, EngineUnavailable):
+            return await cls._open(paths)
+        if not options.start:
+            raise EngineUnavailable("no engine is running: start one with `redraft engine serve`")
+        process = start_daemon(options, paths)
+        give_up = time.monotonic() + timeout_s
+        while time.monotonic() < give_up:
+            with contextlib.suppress(OSError, EngineUnavailable):
+                return await cls._open(paths)
+            if process.poll() is not None and process.returncode != 0:
+                raise EngineUnavailable(f"the engine did not start: {last_line(paths.log)}")
+            await asyncio.sleep(0.05)
+        raise EngineUnavailable(f"the engine did not answer within {timeout_s:.0f} s, see {paths.log}")
+
+    @classmethod
+    async def _open(cls, paths: EnginePaths) -> EngineClient:
+        if os.name == "posix" and not paths.address.exists():
+            return await cls._greet(*await asyncio.open_unix_connection(str(paths.socket)), token=None)
+        address = json.loads(paths.address.read_text())
+        streams = await asyncio.open_connection(address["host"], address["port"])
+        return await cls._greet(*streams, token=address["token"])
+
+    @classmethod
+    async def _connect_url(cls, url: str) -> EngineClient:
+        host, _, port = url.removeprefix("tcp://").rpartition(":")
+        if not host or not port.isdigit():
+            raise EngineUnavailable(f"engine.url {url!r} is not of the form tcp://HOST:PORT")
+        try:
+            streams = await asyncio.open_connection(host, int(port))
+        except OSError as error:
+            raise EngineUnavailable(f"no engine at {url}: {error.strerror or error}") from error
+        return await cls._greet(*streams, token=os.environ.get("REDRAFT_ENGINE_TOKEN"))
+
+    @classmethod
+    async def _greet(cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str | None) -> EngineClient:
+        client = cls(reader, writer)
+        writer.write(frames.pack("hello", version=PROTOCOL_VERSION, token=token, client=f"redraft {__version__}"))
+        try:
+            answer = await asyncio.wait_for(frames.read(reader), 10)
+        except (asyncio.IncompleteReadError, asyncio.TimeoutError, frames.FrameError, OSError) as error:
+            writer.close()
+            raise EngineUnavailable("the engine did not greet: stop it with `redraft engine stop --force`") from error
+        if answer["type"] != "welcome":
+            writer.close()
+            raise EngineUnavailable(f"the engine refused: {answer.get('message', answer['type'])}")
+        client.status_at_start = frames.field(answer, "status", EngineStatus)
+        client._task = asyncio.create_task(client._listen())
+        return client
+
+    @property
+    def closed(self) -> bool:
+        return self._task is None or self._task.done()
+
+    async def edit(
+        self,
+        request: EditRequest,
+        *,
+        document: str | None = None,
+        on_state: Callable[[DenoisingState], None] | None = None,
+    ) -> EditResult:
+        """One edit. A newer edit of the same `document` cancels an older one. Cancelling the awaiting
+        task cancels the edit. Raises EngineFailure or EngineUnavailable."""
+        fields = {"document": document, "stream": on_state is not None, "request": request}
+        answer = await self._ask("edit", on_state, **fields)
+        return frames.field(answer, "result", EditResult)
+
+    async def warm(self, request: EditRequest) -> None:
+        """Has the context of a likely edit encoded ahead of time."""
+        await self._ask("warm", request=request)
+
+    async def status(self) -> EngineStatus:
+        return frames.field(await self._ask("status"), "status", EngineStatus)
+
+    async def stop(self) -> None:
+        """Stops the daemon."""
+        await self._ask("stop")
+
+    async def close(self) -> None:
+        self._writer.close()
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _ask(self, kind: str, on_state: Callable[[DenoisingState], None] | None = None, **fields: Any) -> dict[str, Any]:
+        if self.closed:
+            raise EngineUnavailable("the engine has gone: try again, a new one will be started")
+        self._last_id += 1
+        number = self._last_id
+        try:
+            frame = frames.pack(kind, id=number, **fields)
+        except frames.FrameError as error:
+            raise EngineFailure(error.code, str(error)) from error
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        if on_state:
+            self._watching[number] = on_state
+        try:
+            self._writer.write(frame)
+            self._heard = time.monotonic()
+            return await self._answer(future)
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                self._writer.write(frames.pack("cancel", id=number))
+            raise
+        finally:
+            self._waiting.pop(number, None)
+            self._watching.pop(number, None)
+
+    async def _answer(self, future: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
+        while True:
+            done, _ = await asyncio.wait([future], timeout=1.0)
+            if done:
+                answer = future.result()
+                if answer["type"] == "error":
+                    raise EngineFailure(answer.get("code", "internal"), str(answer.get("message", "")))
+                return answer
+            if time.monotonic() - self._heard > HANG_GRACE_S:
+                self._writer.close()
+                raise EngineUnavailable("the engine hangs: stop it with `redraft engine stop --force` and try again")
+
+    async def _listen(self) -> None:
+        """Hands every frame to whoever waits for it, until the engine is gone."""
+        try:
+            while True:
+                frame = await frames.read(self._reader)
+                self._heard = time.monotonic()
+                number = frame.get("id")
+                if frame["type"] == "state" and number in self._watching:
+                    self._watching[number](frames.field(frame, "state", DenoisingState))
+                elif number in self._waiting and frame["type"] != "state" and not self._waiting[number].done():
+                    self._waiting[number].set_result(frame)
+        except (asyncio.IncompleteReadError, OSError, frames.FrameError):
+            pass
+        finally:
+            self._writer.close()
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(EngineUnavailable("the engine died during the edit: nothing was changed, try again"))
+
+
+def start_daemon(options: EngineOptions, paths: EnginePaths) -> subprocess.Popen[bytes]:
+    """Starts the daemon in a session of its own; the loser of a race finds the lock taken and exits 0.
+
+    Raises EngineUnavailable when the interpreter cannot be run."""
+    command = [options.python, "-m", "engine.service.daemon", "--idle-s", str(options.idle_s)]
+    for flag, value in (("--model", options.model), ("--device", options.device), ("--threads", options.threads)):
+        if value is not None:
+            command += [flag, str(value)]
+    try:
+        with paths.log.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603  # the interpreter is the user's own setting
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=Path.home()
+            )
+    except OSError as error:
+        raise EngineUnavailable(f"{options.python} cannot be run: {error.strerror}, set engine.path to a Python with redraft") from error
+
+
+def last_line(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        lines = log.read_text(errors="replace").strip().splitlines()
+        if lines:
+            return lines[-1][:300]
+    return f"see {log}"

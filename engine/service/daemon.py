@@ -1,0 +1,364 @@
+"""The engine daemon: accepts connections, loads the model, answers edits until idle.
+
+`python -m engine.service.daemon`. The socket is up at once; the model loads meanwhile, and edits
+that come early wait for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import hmac
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from engine import __version__
+from engine.messages import PROTOCOL_VERSION, EditRequest, EngineStatus
+from engine.service import frames
+from engine.service.frames import FrameError
+from engine.service.paths import EnginePaths, engine_paths
+
+MAX_LOG = 1_000_000  # bytes; a longer log is begun anew at start
+PULSE_S = 5.0  # how often a client that waits hears from us
+logger = logging.getLogger("redraft.engine")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serves until stopped or idle. 0: done, or another engine serves already; 1: could not start."""
+    parser = argparse.ArgumentParser(prog="redraft engine serve", description="Serve edits to the editors of this user.")
+    parser.add_argument("--model", help="model folder; default: the embedded model")
+    parser.add_argument("--device", help="torch device; default: the GPU when there is one")
+    parser.add_argument("--threads", type=int, help="CPU threads; default: leaves the editor a core where there are more than two")
+    parser.add_argument("--idle-s", type=float, default=900.0, help="stop after so many seconds without a request (default 900)")
+    parser.add_argument("--tcp", action="store_true", help="a token-guarded port on 127.0.0.1 instead of a Unix socket")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    paths = engine_paths(options.model, options.device)
+    if paths.log.exists() and paths.log.stat().st_size > MAX_LOG:
+        paths.log.write_bytes(b"")
+    with paths.lock.open("a+") as lock:
+        if not take_lock(lock):
+            logger.info("another engine serves this model already")
+            return 0
+        daemon = Daemon(options.model, options.device, options.threads, options.idle_s)
+        try:
+            asyncio.run(daemon.serve(paths, tcp=options.tcp or os.name != "posix"))
+        except OSError as error:
+            logger.error("cannot serve: %s", error)
+            return 1
+    return 0
+
+
+def take_lock(lock: TextIO) -> bool:
+    """Whether we are the only daemon; the lock holds our pid and goes with the process."""
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except OSError:
+        return False
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return True
+
+
+class Daemon:
+    def __init__(self, model: str | None, device: str | None, threads: int | None, idle_s: float) -> None:
+        self.model, self.device, self.threads, self.idle_s = model, device, threads, idle_s
+        self.started = self.last_request = time.monotonic()
+        self.state: Literal["loading", "ready", "failed"] = "loading"
+        self.message = "loading the model"
+        self.scheduler: Any = None  # a Scheduler once loaded; its module imports torch
+        self.token: str | None = None
+        self.open_requests = 0
+        self.loaded: asyncio.Event
+        self.stopping: asyncio.Event
+
+    async def serve(self, paths: EnginePaths, tcp: bool) -> None:
+        self.loaded, self.stopping = asyncio.Event(), asyncio.Event()
+        server = await (self._listen_tcp(paths) if tcp else self._listen_unix(paths))
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.stopping.set)
+        threading.Thread(target=self._compute, args=(loop,), daemon=True).start()
+        idle = asyncio.create_task(self._watch_idleness())
+        watcher = self._watch_model()
+        await self.stopping.wait()
+        idle.cancel()
+        if watcher:
+            watcher.stop()
+        server.close()
+        if self.scheduler:
+            self.scheduler.stop()
+        await asyncio.sleep(0.05)  # lets the last answers out
+        for path in (paths.socket, paths.address):
+            path.unlink(missing_ok=True)
+
+    async def _listen_unix(self, paths: EnginePaths) -> asyncio.AbstractServer:
+        paths.socket.unlink(missing_ok=True)  # we hold the lock, so it is stale
+        paths.address.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            return await asyncio.start_unix_server(self._client, path=str(paths.socket))
+        finally:
+            os.umask(before)
+
+    async def _listen_tcp(self, paths: EnginePaths) -> asyncio.AbstractServer:
+        self.token = secrets.token_urlsafe(32)
+        server = await asyncio.start_server(self._client, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()[:2]
+        descriptor = os.open(paths.address, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump({"host": host, "port": port, "token": self.token}, file)
+        return server
+
+    def _compute(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The compute thread: load, then run the scheduler."""
+        from engine.errors import EditError
+        from engine.models.loading import load_denoiser
+        from engine.service.scheduler import Scheduler
+
+        try:
+            denoiser = load_denoiser(Path(self.model) if self.model else None, self.device, self.threads)
+            self.scheduler = Scheduler(denoiser)
+            self.state, self.message = "ready", "ready"
+        except EditError as error:
+            self.state, self.message = "failed", error.message
+            logger.error("%s", error.message)
+        except MemoryError:
+            self.state, self.message = "failed", "out of memory while loading the model: use a smaller one"
+        loop.call_soon_threadsafe(self.loaded.set)
+        if self.scheduler:
+            self.scheduler.run()
+
+    def _watch_model(self) -> Any:
+        """Reloads a model folder of the user's when its weights are replaced."""
+        if not self.model:
+            return None
+        from engine.service.reload import watch_weights
+
+        return watch_weights(Path(self.model), self._reload)
+
+    def _reload(self) -> None:
+        from engine.errors import EditError
+        from engine.models.loading import load_denoiser
+
+        if not self.scheduler:
+            return
+        try:
+            fresh = load_denoiser(Path(self.model) if self.model else None, self.device, self.threads)
+        except EditError as error:
+            self.message = f"kept the old weights: {error.message}"
+            return
+        self.scheduler.errand(lambda _: setattr(self.scheduler, "denoiser", fresh))
+        self.message = "ready, weights reloaded"
+
+    async def _watch_idleness(self) -> None:
+        while True:
+            await asyncio.sleep(min(1.0, self.idle_s / 4))
+            if not self.open_requests and time.monotonic() - self.last_request > self.idle_s:
+                logger.info("idle for %.0f s, stopping", self.idle_s)
+                self.stopping.set()
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = Connection(self, reader, writer)
+        try:
+            await connection.run()
+        except (asyncio.IncompleteReadError, OSError):
+            pass
+        except FrameError as error:
+            connection.send("error", id=None, code=error.code, message=str(error))
+        finally:
+            connection.close()
+
+    def status(self) -> EngineStatus:
+        busy = self.state == "ready" and self.scheduler.queued
+        return EngineStatus(
+            engine_version=__version__,
+            model=self.scheduler.denoiser.name if self.scheduler else self.model or "embedded",
+            parameters=self.scheduler.denoiser.parameters if self.scheduler else 0,
+            device=self.scheduler.denoiser.device if self.scheduler else self.device or "auto",
+            state="busy" if busy else self.state,
+            message=f"{self.scheduler.queued} edits under way" if busy else self.message,
+            pid=os.getpid(),
+            uptime_s=time.monotonic() - self.started,
+            resident_mb=resident_mb(),
+            edits=self.scheduler.edits if self.scheduler else 0,
+            queued=self.scheduler.queued if self.scheduler else 0,
+        )
+
+
+class Connection:
+    """One client. Every request is answered exactly once; what it started ends with it."""
+
+    def __init__(self, daemon: Daemon, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.daemon, self.reader, self.writer = daemon, reader, writer
+        self.loop = asyncio.get_running_loop()
+        self.jobs: dict[int, Any] = {}  # request id -> scheduler job
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        await self._greet()
+        pulse = self._spawn(self._pulse())
+        try:
+            while True:
+                frame = await frames.read(self.reader)
+                self.daemon.last_request = time.monotonic()
+                try:
+                    self._handle(frame)
+                except FrameError as error:
+                    number = frame.get("id")
+                    self.send("error", id=number if type(number) is int else None, code=error.code, message=str(error))
+        finally:
+            pulse.cancel()
+
+    async def _greet(self) -> None:
+        hello = await asyncio.wait_for(frames.read(self.reader), 10)
+        if hello["type"] != "hello":
+            raise FrameError("bad_request", "the first frame must be hello")
+        version = frames.field(hello, "version", int)
+        if version != PROTOCOL_VERSION:
+            raise FrameError("bad_version", f"the engine speaks protocol {PROTOCOL_VERSION}, you {version}: restart it with `redraft engine stop`")
+        token = hello.get("token")
+        if self.daemon.token and not (isinstance(token, str) and hmac.compare_digest(token, self.daemon.token)):
+            raise FrameError("unauthorized", "missing or wrong token")
+        self.send("welcome", version=PROTOCOL_VERSION, status=self.daemon.status())
+
+    def _handle(self, frame: dict[str, Any]) -> None:
+        number = frames.field(frame, "id", int)
+        kind = frame["type"]
+        if kind == "edit":
+            if number in self.jobs:
+                raise FrameError("bad_request", f"id {number} is in use")
+            request = frames.field(frame, "request", EditRequest)
+            document = frame.get("document")
+            self.jobs[number] = None
+            self._spawn(self._edit(number, request, document if isinstance(document, str) else None, frame.get("stream") is True))
+        elif kind == "warm":
+            self._spawn(self._warm(number, frames.field(frame, "request", EditRequest)))
+        elif kind == "cancel":
+            self._cancel(number)
+        elif kind == "status":
+            self.send("status", id=number, status=self.daemon.status())
+        elif kind == "stop":
+            self.send("done", id=number)
+            self.daemon.stopping.set()
+        else:
+            raise FrameError("bad_request", f"unknown request {kind[:40]!r}")
+
+    async def _edit(self, number: int, request: EditRequest, document: str | None, stream: bool) -> None:
+        if not await self._ready(number):
+            return
+        from engine.editing import edit_session
+        from engine.service.scheduler import Job
+
+        if number not in self.jobs:  # cancelled while the model loaded
+            self.send("error", id=number, code="cancelled", message="the edit was cancelled")
+            return
+        job = Job(
+            start=functools.partial(edit_session, request),
+            document=document,
+            on_state=lambda state: self._later("state", number, state=state) if stream else None,
+            on_result=lambda result: self._finish("result", number, result=result),
+            on_error=lambda error: self._finish("error", number, code=error.code, message=error.message),
+        )
+        self.jobs[number] = job
+        self.daemon.open_requests += 1
+        self.daemon.scheduler.submit(job)
+
+    async def _warm(self, number: int, request: EditRequest) -> None:
+        if not await self._ready(number):
+            return
+        from engine.editing import warm_context
+
+        def warm(denoiser: Any) -> None:
+            warm_context(request, denoiser)
+            self._later("done", number)
+
+        self.daemon.scheduler.errand(warm)
+
+    async def _ready(self, number: int) -> bool:
+        """Waits for the model; answers the request itself when there is none."""
+        await self.daemon.loaded.wait()
+        if self.daemon.scheduler is None:
+            self.jobs.pop(number, None)
+            self.send("error", id=number, code="model_unavailable", message=self.daemon.message)
+        return self.daemon.scheduler is not None
+
+    def _cancel(self, number: int) -> None:
+        if number not in self.jobs:
+            return
+        job = self.jobs[number]
+        if job is None:
+            del self.jobs[number]
+        else:
+            self.daemon.scheduler.cancel(job)
+
+    def _later(self, kind: str, number: int, **fields: Any) -> None:
+        """`send` from the compute thread."""
+        with contextlib.suppress(RuntimeError):  # the loop may be closing
+            self.loop.call_soon_threadsafe(functools.partial(self.send, kind, id=number, **fields))
+
+    def _finish(self, kind: str, number: int, **fields: Any) -> None:
+        def finish() -> None:
+            self.jobs.pop(number, None)
+            self.daemon.open_requests -= 1
+            self.daemon.last_request = time.monotonic()
+            self.send(kind, id=number, **fields)
+
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(finish)
+
+    def send(self, kind: str, **fields: Any) -> None:
+        if not self.writer.is_closing():
+            self.writer.write(frames.pack(kind, **fields))
+
+    async def _pulse(self) -> None:
+        """Tells a waiting client that we live, so that a hung engine can be told from a busy one."""
+        while True:
+            await asyncio.sleep(PULSE_S)
+            if self.jobs:
+                self.send("pulse", id=0)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def close(self) -> None:
+        for job in self.jobs.values():
+            if job is not None:
+                self.daemon.scheduler.cancel(job)
+        self.writer.close()
+
+
+def resident_mb() -> float:
+    """Resident memory of this process, MB."""
+    with contextlib.suppress(OSError, ValueError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
