@@ -1,0 +1,235 @@
+"""Running one edit: engine request, staleness checks, one versioned workspace edit.
+
+Nothing is applied unless the region still holds the text that was sent to the engine. Edits outside
+the region only move it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from lsprotocol import types as lsp
+
+from engine.messages import Candidate, DenoisingState, Diagnostic, EditRequest
+from engine.service.client import EngineFailure, EngineUnavailable
+from lsp_server.diffs import minimal_edits
+from lsp_server.jobs import Job
+from lsp_server.text import Document, Tracked
+
+if TYPE_CHECKING:
+    from lsp_server.server import RedraftServer
+
+Intent = Literal["fix", "rewrite", "fill"]
+MAX_DOCUMENT = 1_000_000  # characters
+CONTEXT_LINES = 1  # lines before a fault that a fix may change too: parsers report late
+APPLIED_WITHIN_S = 2.0
+TITLES = {"fix": "Fix", "rewrite": "Rewrite", "fill": "Fill"}
+
+
+@dataclass(slots=True)
+class Suggestions:
+    """The candidates of the last edit of a document, the one in place, and where it stands."""
+
+    region: Tracked
+    texts: list[str]  # the original first
+    index: int
+
+
+class CannotEdit(Exception):
+    """Why nothing was changed: one line for the user."""
+
+
+async def run_edit(server: RedraftServer, document: Document, intent: Intent, argument: dict[str, Any], job: Job) -> dict[str, Any]:
+    """The whole edit. Returns {applied, reason, ...}; every failure is shown to the user as well."""
+    progress = await Progress.begin(server, job, f"Redraft: {TITLES[intent]}")
+    server.set_status(busy=True, message=f"{TITLES[intent]} under way")
+    region: Tracked | None = None
+    try:
+        start, end = region_of(document, intent, argument)
+        region = document.track(start, end)
+        request = make_request(server, document, intent, argument, start, end)
+        sent = request.span
+
+        def show(state: DenoisingState) -> None:
+            progress.report(state)
+            server.notify_denoise(document, region, job, state)
+
+        result = await server.link.edit(request, document.uri, show)
+        if not result.candidates:
+            raise CannotEdit(f"{TITLES[intent]}: no better text was found, nothing was changed")
+        await apply(server, document, region, sent, result.candidates[0].text, f"Redraft {intent}")
+        remember(server, document, region, sent, result.candidates)
+        server.set_status(busy=False, message="ready")
+        return {
+            "applied": True,
+            "candidates": len(result.candidates),
+            "steps": result.steps,
+            "forwardPasses": result.forward_passes,
+            "milliseconds": round(result.elapsed_ms, 1),
+        }
+    except (CannotEdit, EngineFailure) as error:
+        server.set_status(busy=False, message="ready")
+        return server.refuse(str(error))
+    except EngineUnavailable as error:
+        server.set_status(busy=False, kind="Error", message=str(error), command="redraft.restartEngine")
+        return server.refuse(str(error))
+    except asyncio.CancelledError:
+        server.set_status(busy=False, message=f"{intent} {job.why_cancelled}")
+        raise
+    finally:
+        progress.end()
+        kept = server.suggestions.get(document.uri)
+        if region and not (kept and kept.region is region):
+            document.release(region)
+
+
+def region_of(document: Document, intent: Intent, argument: dict[str, Any]) -> tuple[int, int]:
+    """Offsets of what may change: whole lines of the selection, or exactly the hole of a fill.
+
+    Raises CannotEdit."""
+    try:
+        wanted = argument["range"]
+        start, end = (lsp.Position(int(p["line"]), int(p["character"])) for p in (wanted["start"], wanted["end"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CannotEdit("the command needs {uri, range: {start, end}}") from error
+    if (end.line, end.character) < (start.line, start.character):
+        start, end = end, start
+    if start.line >= document.line_count:
+        raise CannotEdit(f"line {start.line + 1} is outside the document, which has {document.line_count} lines")
+    if intent == "fill":
+        return document.offset(start), document.offset(end)
+    first, last = start.line, end.line
+    if end.character == 0 and end.line > start.line:
+        last -= 1  # a selection that ends at a line's start does not mean that line
+    if intent == "fix" and "message" in argument:
+        first = line_above(document, first)
+    return document.line_bounds(first)[0], document.line_bounds(last)[1]
+
+
+def line_above(document: Document, line: int) -> int:
+    """The nearest line above that is not blank."""
+    above = line - CONTEXT_LINES
+    while above > 0 and not document.text[slice(*document.line_bounds(above))].strip():
+        above -= 1
+    return max(0, above)
+
+
+def make_request(
+    server: RedraftServer, document: Document, intent: Intent, argument: dict[str, Any], start: int, end: int
+) -> EditRequest:
+    """Raises CannotEdit when the document is too large or not encodable."""
+    if len(document.text) > MAX_DOCUMENT:
+        raise CannotEdit(f"the file has {len(document.text):,} characters, Redraft edits up to {MAX_DOCUMENT:,}")
+    try:
+        document.text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise CannotEdit("the file holds broken characters (lone surrogates): remove them first") from error
+    settings = server.settings_of(document.uri)
+    instruction, message = argument.get("instruction"), argument.get("message")
+    diagnostics: tuple[Diagnostic, ...] = ()
+    if isinstance(message, str):
+        where = argument["range"]["start"]
+        diagnostics = (Diagnostic(where["line"], where["character"], message[:500]),)
+    return EditRequest(
+        intent,
+        document.text[:start],
+        document.text[start:end],
+        document.text[end:],
+        language=document.language,
+        instruction=instruction[:2000] if isinstance(instruction, str) and instruction.strip() else None,
+        diagnostics=diagnostics,
+        strength=settings.strength,
+        candidates=settings.candidates,
+        deadline_ms=settings.deadline_ms,
+    )
+
+
+async def apply(server: RedraftServer, document: Document, region: Tracked, expected: str, new: str, label: str) -> None:
+    """Replaces the region's text by one versioned workspace edit. Raises CannotEdit when the region
+    changed meanwhile or the client did not apply it."""
+    if server.documents.get(document.uri) is not document:
+        raise CannotEdit("the file was closed meanwhile, nothing was changed")
+    if not region.intact or document.text[region.start : region.end] != expected:
+        raise CannotEdit("the code changed while Redraft was working on it, nothing was changed: run it again")
+    confirm = server.confirm_edits(document.uri)
+    changes: list[lsp.TextEdit | lsp.AnnotatedTextEdit | lsp.SnippetTextEdit] = []
+    for splice in minimal_edits(expected, new):
+        where = document.range(region.start + splice.start, region.start + splice.end)
+        changes.append(lsp.AnnotatedTextEdit("redraft", where, splice.text) if confirm else lsp.TextEdit(where, splice.text))
+    identifier = lsp.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
+    edit = lsp.WorkspaceEdit(
+        document_changes=[lsp.TextDocumentEdit(identifier, changes)],
+        change_annotations={"redraft": lsp.ChangeAnnotation(label, needs_confirmation=True)} if confirm else None,
+    )
+    start, before = region.start, document.text
+    wanted = before[:start] + new + before[region.end :]
+    answer = await server.workspace_apply_edit_async(lsp.ApplyWorkspaceEditParams(edit, label))
+    if not answer.applied:
+        raise CannotEdit(f"the editor did not apply the edit{': ' + answer.failure_reason if answer.failure_reason else ''}")
+    # Neovim answers "applied" for stale edits it skipped, so only the change itself is proof.
+    for _ in range(int(APPLIED_WITHIN_S / 0.02)):
+        if document.text != before:
+            break
+        await asyncio.sleep(0.02)
+    else:
+        raise CannotEdit("the editor skipped the edit because the file moved on: run it again")
+    if document.text == wanted:
+        region.start, region.end, region.intact = start, start + len(new), True
+
+
+def remember(server: RedraftServer, document: Document, region: Tracked, original: str, candidates: tuple[Candidate, ...]) -> None:
+    previous = server.suggestions.pop(document.uri, None)
+    if previous:
+        document.release(previous.region)
+    server.suggestions[document.uri] = Suggestions(region, [original, *(c.text for c in candidates)], 1)
+
+
+async def switch(server: RedraftServer, document: Document, by: int) -> dict[str, Any]:
+    """Puts the next (or previous) candidate of the last edit in place; the original is one of them."""
+    kept = server.suggestions.get(document.uri)
+    if not kept:
+        return server.refuse("there are no other suggestions: run Redraft first")
+    index = (kept.index + by) % len(kept.texts)
+    try:
+        await apply(server, document, kept.region, kept.texts[kept.index], kept.texts[index], "Redraft suggestion")
+    except CannotEdit as error:
+        return server.refuse(str(error))
+    kept.index = index
+    return {"applied": True, "suggestion": index, "of": len(kept.texts) - 1}
+
+
+class Progress:
+    """Work-done progress of one job: step k of K, cancellable."""
+
+    def __init__(self, server: RedraftServer, token: int | str | None) -> None:
+        self._server, self._token = server, token
+
+    @classmethod
+    async def begin(cls, server: RedraftServer, job: Job, title: str) -> Progress:
+        window = server.client_capabilities.window
+        if job.token is None and window and window.work_done_progress:
+            token = f"redraft-{uuid.uuid4()}"
+            try:
+                await server.work_done_progress.create_async(token)
+                job.token = token
+            except Exception:  # a client that refuses progress still gets its edit
+                job.token = None
+        progress = cls(server, job.token)
+        if job.token is not None:
+            value = lsp.WorkDoneProgressBegin(title, cancellable=True, message="starting", percentage=0)
+            server.work_done_progress.begin(job.token, value)
+        return progress
+
+    def report(self, state: DenoisingState) -> None:
+        if self._token is not None:
+            share = round(100 * state.step / max(1, state.of))
+            value = lsp.WorkDoneProgressReport(message=f"step {state.step} of {state.of}", percentage=min(100, share))
+            self._server.work_done_progress.report(self._token, value)
+
+    def end(self) -> None:
+        if self._token is not None:
+            self._server.work_done_progress.end(self._token, lsp.WorkDoneProgressEnd())
+            self._server.work_done_progress.tokens.pop(self._token, None)

@@ -1,0 +1,189 @@
+"""The LSP features and commands, each a thin handler."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import asdict
+from typing import Any
+
+from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcInvalidParams
+
+from engine.service.client import EngineFailure, EngineUnavailable
+from lsp_server.actions import KINDS, code_actions
+from lsp_server.edits import Intent, run_edit, switch
+from lsp_server.inline import inline_completions
+from lsp_server.server import RedraftServer
+from lsp_server.text import Document
+
+
+def create_server() -> RedraftServer:
+    server = RedraftServer()
+    register_lifecycle(server)
+    register_features(server)
+    register_edit_commands(server)
+    register_engine_commands(server)
+    return server
+
+
+def register_lifecycle(server: RedraftServer) -> None:
+    @server.feature(lsp.INITIALIZE)
+    def initialize(params: lsp.InitializeParams) -> None:
+        server.take_client_settings(to_plain(params.initialization_options))
+
+    @server.feature(lsp.INITIALIZED)
+    async def initialized(_: lsp.InitializedParams) -> None:
+        capabilities = server.client_capabilities.workspace
+        if capabilities and capabilities.did_change_configuration and capabilities.did_change_configuration.dynamic_registration:
+            registration = lsp.Registration("redraft-configuration", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": "redraft"})
+            with contextlib.suppress(Exception):  # a client may refuse; settings are then read once
+                await server.client_register_capability_async(lsp.RegistrationParams([registration]))
+        await server.pull_settings()
+        server.set_status(busy=False, message="ready")
+
+    @server.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)
+    async def configuration(params: lsp.DidChangeConfigurationParams) -> None:
+        await server.pull_settings()
+        capabilities = server.client_capabilities.workspace
+        if not (capabilities and capabilities.configuration):
+            tree = to_plain(params.settings)
+            if isinstance(tree, dict) and "redraft" in tree:
+                for folder in list(server.folder_settings):
+                    server.take_folder_settings(folder, tree["redraft"])
+
+    @server.feature(lsp.SHUTDOWN)
+    async def shutdown(_: None) -> None:
+        server.jobs.cancel_where("the server shuts down")
+        await server.link.close()
+
+
+def register_features(server: RedraftServer) -> None:
+    @server.feature(
+        lsp.TEXT_DOCUMENT_CODE_ACTION, lsp.CodeActionOptions(code_action_kinds=list(KINDS), resolve_provider=False)
+    )
+    def code_action(params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
+        document = server.documents.get(params.text_document.uri)
+        if document is None:
+            return []
+        text = server.client_capabilities.text_document
+        tag = bool(text and text.code_action and text.code_action.tag_support)
+        glob = server.excluded(document.uri)
+        disabled = f"excluded by {glob}" if glob else None
+        settings = server.settings_of(document.uri)
+        return code_actions(document, params, settings, disabled, tag, server.own_diagnostics(document))
+
+    @server.feature(
+        lsp.TEXT_DOCUMENT_DIAGNOSTIC, lsp.DiagnosticOptions(inter_file_dependencies=False, workspace_diagnostics=False)
+    )
+    def diagnostic(params: lsp.DocumentDiagnosticParams) -> lsp.RelatedFullDocumentDiagnosticReport:
+        document = server.documents.get(params.text_document.uri)
+        return lsp.RelatedFullDocumentDiagnosticReport(server.own_diagnostics(document) if document else [])
+
+    @server.feature(lsp.TEXT_DOCUMENT_INLINE_COMPLETION, lsp.InlineCompletionOptions())
+    async def inline_completion(params: lsp.InlineCompletionParams) -> lsp.InlineCompletionList:
+        return await inline_completions(server, params)
+
+
+def register_edit_commands(server: RedraftServer) -> None:
+    async def edit(intent: Intent, argument: Any) -> dict[str, Any]:
+        argument = to_plain(argument)
+        document = document_of(server, argument)
+        if document is None:
+            return server.refuse("the file is not open in the editor")
+        glob = server.excluded(document.uri)
+        if glob:
+            return server.refuse(f"the file is excluded by {glob}, its content stays here")
+        version = argument.get("version")
+        if isinstance(version, int) and document.version is not None and version > document.version:
+            return server.refuse("the file has changes that the server has not seen yet: run it again")
+        token = argument.get("workDoneToken")
+        job = server.jobs.create(document.uri, server.protocol.msg_id, token if isinstance(token, (int, str)) else None)
+        return await server.jobs.run(job, run_edit(server, document, intent, argument, job))
+
+    @server.command("redraft.fix")
+    async def fix(argument: Any = None) -> dict[str, Any]:
+        return await edit("fix", argument)
+
+    @server.command("redraft.rewrite")
+    async def rewrite(argument: Any = None) -> dict[str, Any]:
+        return await edit("rewrite", argument)
+
+    @server.command("redraft.fill")
+    async def fill(argument: Any = None) -> dict[str, Any]:
+        return await edit("fill", argument)
+
+    @server.command("redraft.nextSuggestion")
+    async def next_suggestion(argument: Any = None) -> dict[str, Any]:
+        return await suggestion(argument, 1)
+
+    @server.command("redraft.previousSuggestion")
+    async def previous_suggestion(argument: Any = None) -> dict[str, Any]:
+        return await suggestion(argument, -1)
+
+    async def suggestion(argument: Any, by: int) -> dict[str, Any]:
+        document = document_of(server, to_plain(argument))
+        return await switch(server, document, by) if document else server.refuse("the file is not open in the editor")
+
+    @server.command("redraft.cancel")
+    def cancel(argument: Any = None) -> dict[str, Any]:
+        uri = to_plain(argument).get("uri") if argument else None
+        server.jobs.cancel_where("cancelled", **({"uri": uri} if uri else {}))
+        return {"applied": False, "reason": "cancelled"}
+
+
+def register_engine_commands(server: RedraftServer) -> None:
+    @server.command("redraft.status")
+    async def status() -> dict[str, Any]:
+        try:
+            return {**server.status, "engine": asdict(await asyncio.wait_for(server.link.status(), 30))}
+        except (EngineUnavailable, EngineFailure, asyncio.TimeoutError) as error:
+            return {**server.status, "kind": "Error", "message": str(error) or "the engine does not answer", "engine": None}
+
+    @server.command("redraft.stopEngine")
+    async def stop_engine() -> dict[str, Any]:
+        with contextlib.suppress(EngineUnavailable):
+            await server.link.stop()
+        server.set_status(busy=False, kind="Inactive", message="engine stopped; it starts again with the next edit")
+        return server.status
+
+    @server.command("redraft.restartEngine")
+    async def restart_engine() -> dict[str, Any]:
+        with contextlib.suppress(EngineUnavailable):
+            await server.link.stop()
+        try:
+            await server.link.client()
+            server.set_status(busy=False, message="ready")
+        except EngineUnavailable as error:
+            server.set_status(busy=False, kind="Error", message=str(error), command="redraft.restartEngine")
+        return server.status
+
+    @server.command("redraft.selectModel")
+    async def select_model(argument: Any = None) -> dict[str, Any]:
+        """Uses the model folder {path} from now on; null is the embedded one."""
+        from dataclasses import replace
+
+        path = to_plain(argument).get("path")
+        if path is not None and not isinstance(path, str):
+            raise JsonRpcInvalidParams.of(ValueError("selectModel needs {path: string | null}"))
+        server.client_settings = replace(server.client_settings, model_path=path)
+        server.link.configure(server.client_settings)
+        return await restart_engine()
+
+
+def document_of(server: RedraftServer, argument: Any) -> Document | None:
+    """Raises JsonRpcInvalidParams when the argument names no document."""
+    if not isinstance(argument, dict) or not isinstance(argument.get("uri"), str):
+        raise JsonRpcInvalidParams.of(ValueError("the command needs one argument {uri, range}"))
+    return server.documents.get(argument["uri"])
+
+
+def to_plain(value: Any) -> Any:
+    """pygls hands untyped JSON over as nested namedtuples; this makes dicts and lists of them again."""
+    if hasattr(value, "_asdict"):
+        return {k: to_plain(v) for k, v in value._asdict().items()}
+    if isinstance(value, dict):
+        return {k: to_plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(v) for v in value]
+    return value

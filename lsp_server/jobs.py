@@ -1,0 +1,62 @@
+"""The table of edits under way, and how each can be cancelled.
+
+pygls lets the coroutine of a cancelled executeCommand run on, so we keep our own: a job ends by
+`$/cancelRequest`, by `window/workDoneProgress/cancel`, by a command, or by a newer job of the same
+document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    number: int
+    uri: str
+    request_id: int | str | None
+    token: int | str | None  # of its progress
+    task: asyncio.Task[Any] | None = None
+    why_cancelled: str = "cancelled"
+
+    def cancel(self, why: str) -> None:
+        if self.task and not self.task.done():
+            self.why_cancelled = why
+            self.task.cancel()
+
+
+class Jobs:
+    def __init__(self) -> None:
+        self._jobs: set[Job] = set()
+        self._numbers = count(1)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def create(self, uri: str, request_id: int | str | None, token: int | str | None) -> Job:
+        """A new job; older ones of the same document are cancelled."""
+        self.cancel_where("a newer request took its place", uri=uri)
+        job = Job(next(self._numbers), uri, request_id, token)
+        self._jobs.add(job)
+        return job
+
+    async def run(self, job: Job, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+        """The outcome of `work`; when the job is cancelled, an outcome that says so."""
+        job.task = asyncio.create_task(work)
+        try:
+            return await asyncio.shield(job.task)
+        except asyncio.CancelledError:
+            job.cancel("cancelled")
+            return {"applied": False, "reason": job.why_cancelled}
+        finally:
+            self._jobs.discard(job)
+
+    def cancel_where(self, why: str, **wanted: Any) -> None:
+        """Cancels every job whose attributes equal all of `wanted`."""
+        for job in list(self._jobs):
+            if all(getattr(job, name) == value for name, value in wanted.items()):
+                job.cancel(why)

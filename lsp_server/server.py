@@ -1,0 +1,195 @@
+"""The server object: open documents, settings, status, jobs, and the connection to the engine.
+
+The LSP features are registered on it in `lsp_server.features`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from lsprotocol import types as lsp
+from pygls.lsp.server import LanguageServer
+
+from engine import __version__
+from engine.messages import DenoisingState
+from lsp_server.diagnostics import syntax_diagnostics
+from lsp_server.edits import Suggestions
+from lsp_server.engine_link import EngineLink
+from lsp_server.jobs import Job, Jobs
+from lsp_server.protocol import RedraftProtocol
+from lsp_server.secrets import excluded_by
+from lsp_server.settings import Settings, project_settings, updated
+from lsp_server.text import Document, Tracked
+
+DIAGNOSE_AFTER_S = 0.3
+logger = logging.getLogger(__name__)
+
+
+class RedraftServer(LanguageServer):
+    def __init__(self) -> None:
+        super().__init__(
+            "redraft",
+            __version__,
+            text_document_sync_kind=lsp.TextDocumentSyncKind.Incremental,
+            protocol_cls=RedraftProtocol,
+        )
+        self.documents: dict[str, Document] = {}
+        self.jobs = Jobs()
+        self.link = EngineLink()
+        self.suggestions: dict[str, Suggestions] = {}
+        self.client_settings = Settings()  # from initializationOptions: trusted
+        self.folder_settings: dict[str, Settings] = {}
+        self._reported: set[str] = set()
+        self._diagnosing: dict[str, asyncio.TimerHandle] = {}
+        self.status: dict[str, Any] = {"busy": False, "kind": "Normal", "message": "starting", "command": None}
+
+    # Documents
+
+    def open_document(self, uri: str, text: str, version: int | None, language: str) -> None:
+        encoding = self.workspace.position_encoding or lsp.PositionEncodingKind.Utf16
+        self.documents[uri] = Document(uri, text, version, language, str(getattr(encoding, "value", encoding)))
+        self._diagnose_later(uri)
+
+    def change_document(self, uri: str, version: int | None, changes: Sequence[lsp.TextDocumentContentChangeEvent]) -> None:
+        document = self.documents.get(uri)
+        if document is None:
+            logger.warning("change of a document that is not open")
+            return
+        for change in changes:
+            document.apply(change)
+        document.version = version
+        self._diagnose_later(uri)
+
+    def close_document(self, uri: str) -> None:
+        self.documents.pop(uri, None)
+        self.suggestions.pop(uri, None)
+        timer = self._diagnosing.pop(uri, None)
+        if timer:
+            timer.cancel()
+        self.jobs.cancel_where("the file was closed", uri=uri)
+        if not self.pulls_diagnostics:
+            self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, []))
+
+    # Diagnostics
+
+    @property
+    def pulls_diagnostics(self) -> bool:
+        capabilities = self.client_capabilities.text_document
+        return bool(capabilities and capabilities.diagnostic)
+
+    def _diagnose_later(self, uri: str) -> None:
+        if self.pulls_diagnostics:
+            return
+        timer = self._diagnosing.pop(uri, None)
+        if timer:
+            timer.cancel()
+        self._diagnosing[uri] = asyncio.get_running_loop().call_later(DIAGNOSE_AFTER_S, self._diagnose, uri)
+
+    def _diagnose(self, uri: str) -> None:
+        self._diagnosing.pop(uri, None)
+        document = self.documents.get(uri)
+        if document:
+            found = self.own_diagnostics(document)
+            self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, found, document.version))
+
+    def own_diagnostics(self, document: Document) -> list[lsp.Diagnostic]:
+        settings = self.settings_of(document.uri)
+        if not settings.diagnostics_enable or self.excluded(document.uri):
+            return []
+        return syntax_diagnostics(document, settings.diagnostics_severity)
+
+    # Settings
+
+    def settings_of(self, uri: str) -> Settings:
+        """Settings of the innermost workspace folder that holds `uri`."""
+        holding = [folder for folder in self.folder_settings if uri.startswith(folder.rstrip("/") + "/")]
+        return self.folder_settings[max(holding, key=len)] if holding else self.folder_settings.get("", self.client_settings)
+
+    def take_client_settings(self, options: Any) -> None:
+        tree = options.get("settings", options) if isinstance(options, dict) else None
+        self.client_settings, problems = updated(Settings(), tree, trusted=True)
+        self._report(problems)
+        self.link.configure(self.client_settings)
+
+    async def pull_settings(self) -> None:
+        """Project files, then the editor's settings, folder by folder."""
+        folders: list[str] = [*(self.workspace.folders if self.workspace else {}), ""]
+        for folder in folders:
+            settings = self.client_settings
+            if folder:
+                tree, problems = project_settings(Path(unquote(urlparse(folder).path)))
+                self._report(problems)
+                settings, problems = updated(settings, tree)
+                self._report(problems)
+            self.folder_settings[folder] = settings
+        workspace = self.client_capabilities.workspace
+        if workspace and workspace.configuration:
+            items = [lsp.ConfigurationItem(scope_uri=folder or None, section="redraft") for folder in folders]
+            with contextlib.suppress(asyncio.TimeoutError):
+                answers = await asyncio.wait_for(
+                    self.workspace_configuration_async(lsp.ConfigurationParams(items)), timeout=5
+                )
+                for folder, tree in zip(folders, answers, strict=False):
+                    self.take_folder_settings(folder, tree)
+        for uri in self.documents:
+            self._diagnose_later(uri)
+
+    def take_folder_settings(self, folder: str, tree: Any) -> None:
+        self.folder_settings[folder], problems = updated(self.folder_settings.get(folder, self.client_settings), tree)
+        self._report(problems)
+
+    def _report(self, problems: Sequence[str]) -> None:
+        for problem in problems:
+            if problem not in self._reported:
+                self._reported.add(problem)
+                self.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Warning, problem))
+
+    # What the user sees
+
+    def excluded(self, uri: str) -> str | None:
+        return excluded_by(uri, self.settings_of(uri).exclude)
+
+    def confirm_edits(self, uri: str) -> bool:
+        workspace = self.client_capabilities.workspace
+        supported = workspace and workspace.workspace_edit and workspace.workspace_edit.change_annotation_support
+        return bool(supported) and self.settings_of(uri).needs_confirmation
+
+    def refuse(self, message: str) -> dict[str, Any]:
+        """Tells the user why nothing was changed, and the caller too."""
+        self.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Warning, f"Redraft: {message}"))
+        return {"applied": False, "reason": message}
+
+    def set_status(self, *, busy: bool, message: str, kind: str = "Normal", command: str | None = None) -> None:
+        status = {"busy": busy, "kind": kind, "message": message, "command": command}
+        if status != self.status:
+            self.status = status
+            self.protocol.notify("redraft/status", status)
+
+    def notify_denoise(self, document: Document, region: Tracked, job: Job, state: DenoisingState) -> None:
+        """Streams a denoising state to clients that draw it (see docs/protocol.md)."""
+        where = document.range(region.start, region.end)
+        self.protocol.notify(
+            "redraft/denoise",
+            {
+                "job": job.number,
+                "uri": document.uri,
+                "version": document.version,
+                "range": {
+                    "start": {"line": where.start.line, "character": where.start.character},
+                    "end": {"line": where.end.line, "character": where.end.character},
+                },
+                "step": state.step,
+                "of": state.of,
+                "text": state.text,
+            },
+        )
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """To the log by name only: the text may quote the user's code, and a pop-up helps nobody."""
+        logger.error("%s while handling a message", type(error).__name__)
