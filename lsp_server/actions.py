@@ -39,7 +39,9 @@ def code_actions(
                 lsp.CodeAction(
                     title=title,
                     kind=kind,
-                    command=lsp.Command(title, command, [{"uri": document.uri, "version": document.version, **argument}]),
+                    command=lsp.Command(
+                        title, command, arguments=[{"uri": document.uri, "version": document.version, **argument}]
+                    ),
                     diagnostics=[diagnostic] if diagnostic else None,
                     disabled=lsp.CodeActionDisabled(disabled) if disabled else None,
                     tags=[lsp.CodeActionTag.LlmGenerated] if tag else None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from engine.evaluation import bench, metrics
@@ -60,6 +61,7 @@ def run_calibration(data: Path, options: bench.BenchOptions, *, bins: int = 5) -
     Raises EvaluationError for unreadable records, EditError for a model that cannot be loaded."""
     cases = bench.choose(read_repair_cases(data), options)
     denoiser = bench.load_model(options)
+    bench.warm_up(denoiser)
     rows = repair_rows(cases, denoiser, options)
     bench.write_rows(rows, options.out)
     return calibrate(rows, data.name, bench.describe_model(denoiser), bins)
@@ -85,10 +87,7 @@ def equal_bins(scores: Sequence[float], right: Sequence[bool], bins: int) -> lis
     """`scores` in ascending order; fewer bins when there are fewer scores."""
     count = min(bins, len(scores))
     edges = [len(scores) * i // count for i in range(count + 1)] if count else []
-    return [
-        Bin(scores[start], scores[end - 1], metrics.rate(right[start:end]))
-        for start, end in zip(edges, edges[1:], strict=False)
-    ]
+    return [Bin(scores[start], scores[end - 1], metrics.rate(right[start:end])) for start, end in pairwise(edges)]
 
 
 def cover(scores: Sequence[float], right: Sequence[bool], share: float) -> Coverage:

@@ -110,9 +110,7 @@ def function_rows(
     return rows
 
 
-def repair_function(
-    case: FunctionCase, denoiser: Denoiser, seed: int, candidates: int, limits: Limits
-) -> FunctionRow:
+def repair_function(case: FunctionCase, denoiser: Denoiser, seed: int, candidates: int, limits: Limits) -> FunctionRow:
     request = EditRequest(
         case.intent,
         case.prefix,

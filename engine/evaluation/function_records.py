@@ -127,7 +127,7 @@ def checkout_case(path: Path, folder: Path) -> FunctionCase:
 
 # The repository's own comparison: generators are listed, tuples equal lists, floats are compared with
 # the tolerance that the program is given as its last argument (sqrt), else nearly exactly.
-COMPARE = '''
+COMPARE = """
 import json as _json, math as _math
 
 def _plain(value):
@@ -148,7 +148,7 @@ for _line in _CASES.splitlines():
         _arguments = _arguments if isinstance(_arguments, list) else [_arguments]
         _tolerance = _arguments[-1] if isinstance(_arguments[-1], float) else 0.0
         assert _same(_PROGRAM(*_arguments), _expected, _tolerance)
-'''
+"""
 
 
 def json_tests(name: str, cases: str) -> str:

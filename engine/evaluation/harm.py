@@ -105,9 +105,7 @@ def random_region(record: RepairCase, rng: Random) -> CorrectRegion | None:
     return CorrectRegion(f"{record.id}:{start}-{end}", "random", *parts)
 
 
-def harm_rows(
-    regions: Sequence[CorrectRegion], denoiser: Denoiser, options: bench.BenchOptions
-) -> list[HarmRow]:
+def harm_rows(regions: Sequence[CorrectRegion], denoiser: Denoiser, options: bench.BenchOptions) -> list[HarmRow]:
     """One row per region, with a model that is already in memory. Refused regions count as left alone."""
     rows: list[HarmRow] = []
     for region in regions:

@@ -60,9 +60,7 @@ class InfillReport:
     forward_passes: Spread
 
 
-def run_infill(
-    data: Path, options: bench.BenchOptions, *, samples: int = 1, timeout_s: float = 5.0
-) -> InfillReport:
+def run_infill(data: Path, options: bench.BenchOptions, *, samples: int = 1, timeout_s: float = 5.0) -> InfillReport:
     """Measures pass@k on HumanEval-Infilling records: `samples` edits of intent "fill" per case, with the
     seeds `options.seed` and up; the leading candidate of each is run with the tests.
 

@@ -73,6 +73,13 @@ class Record:
     def optional(self, name: str) -> str | None:
         return self.text(name) if self.fields.get(name) is not None else None
 
+    def integers(self, name: str) -> list[int]:
+        value = self.fields.get(name)
+        items = cast("list[Any]", value) if isinstance(value, list) else [None]
+        if not all(type(item) is int for item in items):
+            raise RecordError(f"{self.where}: field {name!r} must be a list of integers")
+        return items
+
     def id(self, *names: str) -> str:
         """The first of the identifying fields that is there, else the place."""
         return next((str(self.fields[n]) for n in names if n in self.fields), self.where)
@@ -139,10 +146,10 @@ def repair_case(record: Record) -> RepairCase:
 
 def split_whole_file(record: Record) -> tuple[str, str, str, str]:
     """Prefix, old and new lines of the hunk, suffix."""
-    hunk = record.fields["hunk"]
-    if not (isinstance(hunk, list) and len(cast("list[Any]", hunk)) == 4 and all(type(n) is int for n in cast("list[Any]", hunk))):
+    hunk = record.integers("hunk")
+    if len(hunk) != 4:
         raise RecordError(f"{record.where}: 'hunk' must be four integers [i1, i2, j1, j2]")
-    i1, i2, j1, j2 = cast("list[int]", hunk)
+    i1, i2, j1, j2 = hunk
     before, after = split_lines(record.text("before")), split_lines(record.text("after"))
     inside = 0 <= i1 <= i2 <= len(before) and 0 <= j1 <= j2 <= len(after)
     if not inside or before[:i1] != after[:j1] or before[i2:] != after[j2:]:
@@ -159,5 +166,10 @@ def widen(prefix: str, before: str, after: str, suffix: str) -> tuple[str, str, 
 
 def infill_case(record: Record) -> InfillCase:
     tests = f"{record.text('test')}\ncheck({record.text('entry_point')})\n"
-    fields = (record.text(name) for name in ("prompt", "suffix", "canonical_solution"))
-    return InfillCase(record.id("task_id"), *fields, tests)
+    return InfillCase(
+        id=record.id("task_id"),
+        prefix=record.text("prompt"),
+        suffix=record.text("suffix"),
+        expected=record.text("canonical_solution"),
+        tests=tests,
+    )

@@ -49,7 +49,7 @@ class Outcome:
     network: Literal["namespace", "hook"] | None
 
 
-def run_program(source: str, limits: Limits = Limits()) -> Outcome:  # noqa: B008  # frozen
+def run_program(source: str, limits: Limits) -> Outcome:
     """Runs `source` as a module named `__main__`; it passes when it runs to its last line.
 
     Leaving early by sys.exit or os._exit is a failure, whatever the status: tests that were not reached

@@ -1,0 +1,94 @@
+"""`redraft engine serve|status|stop`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from engine.cli.errors import CommandError
+from engine.service.client import EngineClient, EngineFailure, EngineOptions, EngineUnavailable
+from engine.service.paths import engine_paths
+
+
+def add_parser(commands: Any) -> None:
+    parser: argparse.ArgumentParser = commands.add_parser("engine", help="the engine daemon")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    serve = verbs.add_parser("serve", help="run the daemon here, in the foreground", add_help=False)
+    serve.add_argument("rest", nargs=argparse.REMAINDER)
+    serve.set_defaults(run=run_serve)
+    for verb, run, text in (("status", run_status, "say how the engine is"), ("stop", run_stop, "stop the engine")):
+        one = verbs.add_parser(verb, help=text)
+        one.add_argument("--model", help="the engine of this model folder; default: the embedded model")
+        one.add_argument("--json", action="store_true")
+        if verb == "stop":
+            one.add_argument("--force", action="store_true", help="kill it when it does not answer")
+        one.set_defaults(run=run)
+
+
+def run_serve(options: argparse.Namespace) -> int:
+    os.execv(sys.executable, [sys.executable, "-m", "engine.service.daemon", *options.rest])  # noqa: S606
+
+
+def run_status(options: argparse.Namespace) -> int:
+    async def ask() -> dict[str, Any] | None:
+        try:
+            client = await EngineClient.connect(EngineOptions(model=options.model, start=False))
+        except EngineUnavailable:
+            return None
+        try:
+            return asdict(await client.status())
+        finally:
+            await client.close()
+
+    status = asyncio.run(ask())
+    if options.json:
+        print(json.dumps({"running": status is not None, **(status or {})}))
+    elif status is None:
+        print("no engine is running; it starts with the first edit")
+    else:
+        print(f"{status['state']}: {status['message']}; model {status['model']} ({status['parameters'] / 1e6:.1f}M) on {status['device']}, pid {status['pid']}, {status['resident_mb']:.0f} MB, {status['edits']} edits, up {status['uptime_s']:.0f} s")
+    return 0
+
+
+def run_stop(options: argparse.Namespace) -> int:
+    async def ask() -> bool:
+        try:
+            client = await EngineClient.connect(EngineOptions(model=options.model, start=False))
+        except EngineUnavailable:
+            return False
+        try:
+            await client.stop()
+        except (EngineUnavailable, EngineFailure) as error:
+            raise CommandError(str(error)) from error
+        finally:
+            await client.close()
+        return True
+
+    stopped = asyncio.run(ask())
+    if not stopped and options.force:
+        stopped = kill(options.model)
+    if options.json:
+        print(json.dumps({"stopped": stopped}))
+    else:
+        print("engine stopped" if stopped else "no engine was running")
+    return 0
+
+
+def kill(model: str | None) -> bool:
+    """Kills the daemon that holds the lock, hung or not."""
+    paths = engine_paths(model, None)
+    with contextlib.suppress(OSError, ValueError), paths.lock.open("r+") as lock:
+        from engine.service.daemon import take_lock
+
+        pid = int(lock.read())
+        if not take_lock(lock):  # a live process holds it
+            os.kill(pid, signal.SIGKILL)
+            return True
+    return False
