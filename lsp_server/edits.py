@@ -15,6 +15,7 @@ from lsprotocol import types as lsp
 
 from engine.messages import Candidate, DenoisingState, Diagnostic, EditRequest
 from engine.service.client import EngineFailure, EngineUnavailable
+from lsp_server.actions import plain_range
 from lsp_server.diffs import minimal_edits
 from lsp_server.jobs import Job
 from lsp_server.text import Document, Tracked
@@ -60,11 +61,16 @@ async def run_edit(server: RedraftServer, document: Document, intent: Intent, ar
         result = await server.link.edit(request, document.uri, show)
         if not result.candidates:
             raise CannotEdit(f"{TITLES[intent]}: no better text was found, nothing was changed")
-        await apply(server, document, region, sent, result.candidates[0].text, f"Redraft {intent}")
-        remember(server, document, region, sent, result.candidates)
+        proposed = None
+        if argument.get("apply") is False:
+            proposed = proposal(server, document, region, sent, result.candidates)
+        else:
+            await apply(server, document, region, sent, result.candidates[0].text, f"Redraft {intent}")
+            remember(server, document, region, sent, result.candidates)
         server.set_status(busy=False, message="ready")
         return {
-            "applied": True,
+            "applied": proposed is None,
+            "proposal": proposed,
             "candidates": len(result.candidates),
             "steps": result.steps,
             "forwardPasses": result.forward_passes,
@@ -147,13 +153,42 @@ def make_request(
     )
 
 
-async def apply(server: RedraftServer, document: Document, region: Tracked, expected: str, new: str, label: str) -> None:
-    """Replaces the region's text by one versioned workspace edit. Raises CannotEdit when the region
-    changed meanwhile or the client did not apply it."""
+def check_unchanged(server: RedraftServer, document: Document, region: Tracked, expected: str) -> None:
+    """Raises CannotEdit unless the region still holds `expected`."""
     if server.documents.get(document.uri) is not document:
         raise CannotEdit("the file was closed meanwhile, nothing was changed")
     if not region.intact or document.text[region.start : region.end] != expected:
         raise CannotEdit("the code changed while Redraft was working on it, nothing was changed: run it again")
+
+
+def proposal(
+    server: RedraftServer, document: Document, region: Tracked, original: str, candidates: tuple[Candidate, ...]
+) -> dict[str, Any]:
+    """The candidates for a client that asked with {apply: false} because it reviews and applies them itself.
+
+    `range` holds in document `version`. Raises CannotEdit when the region changed meanwhile."""
+    check_unchanged(server, document, region, original)
+    return {
+        "version": document.version,
+        "range": plain_range(document.range(region.start, region.end)),
+        "original": original,
+        "candidates": [{"text": c.text, "score": c.score, "parses": c.parses} for c in candidates],
+    }
+
+
+async def warm(server: RedraftServer, document: Document, intent: Intent, argument: dict[str, Any]) -> dict[str, Any]:
+    """Has the engine encode the context of a likely edit, while the user still types the instruction."""
+    try:
+        await server.link.warm(make_request(server, document, intent, argument, *region_of(document, intent, argument)))
+    except (CannotEdit, EngineFailure, EngineUnavailable) as error:
+        return {"warmed": False, "reason": str(error)}  # the edit itself will tell the user
+    return {"warmed": True}
+
+
+async def apply(server: RedraftServer, document: Document, region: Tracked, expected: str, new: str, label: str) -> None:
+    """Replaces the region's text by one versioned workspace edit. Raises CannotEdit when the region
+    changed meanwhile or the client did not apply it."""
+    check_unchanged(server, document, region, expected)
     confirm = server.confirm_edits(document.uri)
     changes: list[lsp.TextEdit | lsp.AnnotatedTextEdit | lsp.SnippetTextEdit] = []
     for splice in minimal_edits(expected, new):

@@ -12,7 +12,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from engine.service.client import EngineFailure, EngineUnavailable
 from lsp_server.actions import KINDS, code_actions
-from lsp_server.edits import Intent, run_edit, switch
+from lsp_server.edits import Intent, run_edit, switch, warm
 from lsp_server.inline import inline_completions
 from lsp_server.server import RedraftServer
 from lsp_server.text import Document
@@ -112,6 +112,16 @@ def register_edit_commands(server: RedraftServer) -> None:
     @server.command("redraft.fill")
     async def fill(argument: Any = None) -> dict[str, Any]:
         return await edit("fill", argument)
+
+    @server.command("redraft.warm")
+    async def warm_up(argument: Any = None) -> dict[str, Any]:
+        """{uri, range, intent}: a likely edit, whose context may be encoded already."""
+        argument = to_plain(argument)
+        document = document_of(server, argument)
+        if document is None or server.excluded(document.uri):
+            return {"warmed": False, "reason": "the file is not open or excluded"}
+        intent = argument.get("intent")
+        return await warm(server, document, intent if intent in ("fix", "fill") else "rewrite", argument)
 
     @server.command("redraft.nextSuggestion")
     async def next_suggestion(argument: Any = None) -> dict[str, Any]:
