@@ -25,6 +25,7 @@ MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take sec
 MAX_SPAN = 20_000  # characters
 FILL_LENGTHS = (4, 8, 16, 32)  # masks that a fill of unknown length starts from
 CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
+REPORTED_LATE = 2  # lines: parsers notice some faults only on a later line
 REWRITE_STRENGTH, FIX_MARGIN = 0.3, 2.0
 
 Answers = list[CanvasLogits]
@@ -91,7 +92,7 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     for i, block in enumerate(blocks):
         rest = "".join(blocks[i + 1 :])
         work = block_work(request, denoiser, region, region.prefix + done, block, rest + region.suffix, parsed, deadline)
-        finalists = yield from edit_block(work, block)
+        finalists = yield from edit_block(work, block, final=i == len(blocks) - 1)
         passes, steps, late = passes + work.passes, steps + work.steps, late or work.late
         if i < len(blocks) - 1:
             done += work.text(finalists[0].canvas) if finalists else block
@@ -173,7 +174,7 @@ def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
 Block = Generator[Query, Answers, list[Child]]
 
 
-def edit_block(work: Work, block: str) -> Block:
+def edit_block(work: Work, block: str, final: bool) -> Block:
     """Finished canvases for one block, best first, none of them the block as it was."""
     canvas = [BOS, *work.denoiser.vocabulary.encode(block)]
     if work.request.intent == "fill":
@@ -182,6 +183,9 @@ def edit_block(work: Work, block: str) -> Block:
     if work.request.intent == "rewrite":
         return (yield from rewrite_block(work, canvas))
     if fault and work.judge:
+        last = work.judge.first_line + block.count("\n")
+        if not final and fault.line > last + REPORTED_LATE:
+            return []  # the fault is further down
         return (yield from repair_block(work, canvas, fault, work.judge))
     return (yield from improve_block(work, canvas))
 

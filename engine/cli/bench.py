@@ -1,67 +1,93 @@
-"""`redraft bench repair|infill|speed`."""
+"""`redraft bench repair|harm|calibration|infill|function|speed`."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+import sys
 from pathlib import Path
 from typing import Any
 
 from engine.cli.errors import CommandError
 
+BENCHES = {
+    "repair": "does fix turn the code before a commit into the code after it?",
+    "harm": "does fix leave correct code alone?",
+    "calibration": "is a confident edit right?",
+    "infill": "HumanEval-Infilling: pass@1 by running the tests",
+    "function": "HumanEvalFix, QuixBugs, CanItEdit: plausible@k by running the tests",
+    "speed": "milliseconds per edit and per step, beside the machine's floor",
+}
+
 
 def add_parser(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser("bench", help="measure the model and the engine")
     kinds = parser.add_subparsers(dest="bench", required=True, metavar="BENCH")
-    repair = kinds.add_parser("repair", help="broken regions, and whether the edit mends them")
-    harm = kinds.add_parser("harm", help="regions that are right already, and whether fix leaves them alone")
-    infill = kinds.add_parser("infill", help="HumanEval-Infilling: pass@1 by running the tests")
-    speed = kinds.add_parser("speed", help="milliseconds per edit and per step, beside the machine's floor")
-    for one in (repair, harm, infill):
-        one.add_argument("--data", type=Path, required=True)
-        one.add_argument("--limit", type=int, metavar="N", help="only the first N records")
-    repair.add_argument("--candidates", type=int, default=10)
-    for one in (repair, harm, infill, speed):
+    for name, text in BENCHES.items():
+        one = kinds.add_parser(name, help=text)
+        if name != "speed":
+            one.add_argument("--data", type=Path, required=True, help="records, .jsonl or .jsonl.gz")
+            one.add_argument("--limit", type=int, metavar="N", help="at most N records, drawn by the seed")
+            one.add_argument("--out", type=Path, help="write one JSON line per case there")
+        if name in ("repair", "function"):
+            one.add_argument("--candidates", type=int, default=10, metavar="N")
+        if name == "repair":
+            one.add_argument("--instructions", action="store_true", help="give the commit subject as instruction")
+        one.add_argument("--seed", type=int, default=0)
         one.add_argument("--model", type=Path, help="model folder; default: the embedded model")
+        one.add_argument("--threads", type=int)
         one.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     from engine.errors import EditError
-    from engine.evaluation.records import BadRecord
-    from engine.models.loading import load_denoiser
+    from engine.evaluation.bench import EvaluationError, as_json
 
     try:
-        denoiser = load_denoiser(options.model)
-        report = measure(options, denoiser)
+        report = as_json(measure(options))
     except EditError as error:
         raise CommandError(error.message) from error
-    except (OSError, BadRecord) as error:
-        raise CommandError(f"{error}") from error
-    fields = asdict(report)
+    except EvaluationError as error:
+        raise CommandError(str(error)) from error
     if options.json:
-        print(json.dumps(fields))
+        print(json.dumps(report))
     else:
-        for name, value in fields.items():
-            print(f"{name:24} {value}")
+        for name, value in report.items():
+            print(f"{name:18} {readable(value)}")
     return 0
 
 
-def measure(options: argparse.Namespace, denoiser: Any) -> Any:
+def measure(options: argparse.Namespace) -> Any:
+    from engine.evaluation import calibration, function, harm, infill, repair, speed
+    from engine.evaluation.bench import BenchOptions
+
+    common = BenchOptions(
+        model=options.model,
+        threads=options.threads,
+        limit=getattr(options, "limit", None),
+        seed=options.seed,
+        out=getattr(options, "out", None),
+        progress=progress if sys.stderr.isatty() else None,
+    )
     if options.bench == "repair":
-        from engine.evaluation.repair import bench_repair
+        return repair.run_repair(
+            options.data, common, candidates=options.candidates, instructions=options.instructions
+        )
+    if options.bench == "function":
+        return function.run_function(options.data, common, candidates=options.candidates)
+    if options.bench == "speed":
+        return speed.run_speed(common)
+    runs = {"harm": harm.run_harm, "calibration": calibration.run_calibration, "infill": infill.run_infill}
+    return runs[options.bench](options.data, common)
 
-        return bench_repair(denoiser, options.data, options.candidates, options.limit)
-    if options.bench == "harm":
-        from engine.evaluation.repair import bench_harm
 
-        return bench_harm(denoiser, options.data, options.limit)
-    if options.bench == "infill":
-        from engine.evaluation.infill import bench_infill
+def progress(done: int, total: int) -> None:
+    print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
-        return bench_infill(denoiser, options.data, options.limit)
-    from engine.evaluation.speed import bench_speed
 
-    return bench_speed(denoiser)
+def readable(value: Any) -> str:
+    """Rates as a percentage with their interval, other groups as name=value."""
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in value.items())

@@ -14,7 +14,7 @@ STAGES = ("corpus", "mask", "edit")
 def add_parser(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser("train", help="one stage of the curriculum; resumes")
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--config", type=Path, required=True, help="see engine/training/configs")
+    parser.add_argument("--config", type=Path, required=True, help="see the folder training")
     parser.set_defaults(run=run)
 
 

@@ -38,10 +38,6 @@ class NoiseMix:
     sprinkle: float  # highest rate of single masks over what is still visible
 
 
-MASK_STAGE = NoiseMix(masks=0.5, mistakes=0.0, random_edits=0.0, sprinkle=0.5)
-EDIT_STAGE = NoiseMix(masks=0.15, mistakes=0.5, random_edits=0.15, sprinkle=0.15)
-
-
 def noise_window(
     segments: Sequence[list[int]], mix: NoiseMix, make_mistakes: Break, rng: Random
 ) -> Noisy:

@@ -18,10 +18,11 @@ from engine.diffusion.sampler import Move, StepPolicy, moves, unmask
 from engine.models.denoiser import CanvasLogits
 from engine.models.vocabulary import DEL, MASK
 
-WIDTH = 48  # children judged per depth
+WIDTH = 32  # children judged per depth
 BEAM = 6
 DEPTH = 3
 FILLS = 4  # tokens tried for a single inserted mask
+FILL_ROUNDS = 3  # passes that fill several masks
 SMALLNESS = 0.7  # nats that every further edit costs
 
 Canvases = list[list[int]]
@@ -76,8 +77,11 @@ def fill(children: list[Child]) -> Evaluation:
     filled in parallel."""
     finished = [child for child in children if MASK not in child.canvas]
     open_ = [child for child in children if MASK in child.canvas]
-    policy, rng = StepPolicy(threshold=0.5), Random(0)
-    while open_:
+    rng = Random(0)
+    for round_ in range(FILL_ROUNDS):
+        if not open_:
+            break
+        policy = StepPolicy(threshold=0.5 if round_ < FILL_ROUNDS - 1 else 0.0)  # the last fills all
         logits = yield [child.canvas for child in open_]
         left: list[Child] = []
         for child, child_logits in zip(open_, logits, strict=True):

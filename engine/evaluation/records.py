@@ -75,8 +75,8 @@ class Record:
 
     def integers(self, name: str) -> list[int]:
         value = self.fields.get(name)
-        items = cast("list[Any]", value) if isinstance(value, list) else [None]
-        if not all(type(item) is int for item in items):
+        items = cast("list[Any]", value) if isinstance(value, list) else None
+        if items is None or not all(type(item) is int for item in items):
             raise RecordError(f"{self.where}: field {name!r} must be a list of integers")
         return items
 

@@ -1,0 +1,42 @@
+# `make demo` and `make test` do all set-up in .venv; the machine needs Python >= 3.10, make and a compiler.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint format typecheck bench clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python examples/demo.py
+
+test: $(STAMP) lint typecheck
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+typecheck: $(STAMP)
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+BENCH ?= ../shared/bench
+bench: $(STAMP)
+	$(BIN)/redraft bench repair --data $(BENCH)/real-syntax-errors.jsonl
+	$(BIN)/redraft bench repair --data $(BENCH)/real-fixes.jsonl
+	$(BIN)/redraft bench harm --data $(BENCH)/real-fixes.jsonl
+	$(BIN)/redraft bench infill --data $(BENCH)/HumanEval-SingleLineInfilling.jsonl.gz
+	$(BIN)/redraft bench speed
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,18 @@
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+
+export default tseslint.config(
+    { ignores: ['dist/', 'node_modules/', 'bundled/'] },
+    js.configs.recommended,
+    {
+        files: ['src/**/*.ts', 'test/**/*.ts'],
+        extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+        languageOptions: { parserOptions: { project: true, tsconfigRootDir: import.meta.dirname } },
+        rules: {
+            '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+            'max-lines': ['error', 400],
+            'max-lines-per-function': ['error', 60],
+        },
+    },
+    { files: ['*.mjs', 'scripts/*.mjs'], languageOptions: { globals: { process: 'readonly', console: 'readonly' } } },
+);

@@ -1,0 +1,153 @@
+/** The language server's life: start, stop, restart, and what it is doing. */
+
+import { mkdir } from 'node:fs/promises';
+import { EventEmitter, workspace, type Disposable, type LogOutputChannel } from 'vscode';
+import {
+    ExecuteCommandRequest,
+    LanguageClient,
+    MessageType,
+    ShowMessageNotification,
+    State,
+    TransportKind,
+    type CancellationToken,
+    type Middleware,
+} from 'vscode-languageclient/node';
+import { notify } from './notify';
+import { denoiseNotification, statusNotification, type Denoise, type ServerStatus } from './protocol';
+import { NoPython, type Python, type Pythons } from './python';
+import { SECTION, settings, settingsTree } from './settings';
+
+export const SELECTOR = ['file', 'untitled', 'vscode-notebook-cell'].map((scheme) => ({ scheme, language: 'python' }));
+
+/** The user asked for something and there is no server. The message says why. */
+export class ServerUnavailable extends Error {}
+
+export class Server implements Disposable {
+    private readonly statuses = new EventEmitter<ServerStatus>();
+    private readonly denoises = new EventEmitter<Denoise>();
+    readonly onStatus = this.statuses.event;
+    readonly onDenoise = this.denoises.event;
+    python: Python | undefined;
+    private client: LanguageClient | undefined;
+    /** Starts and stops happen one after the other. */
+    private turn: Promise<void> = Promise.resolve();
+    private whyNot = 'the server is starting';
+
+    constructor(
+        private readonly pythons: Pythons,
+        private readonly log: LogOutputChannel,
+        private readonly middleware: Middleware,
+    ) {}
+
+    get running(): boolean {
+        return this.client?.state === State.Running;
+    }
+
+    /** Starts the server, or starts it anew. Failures become a status; they are not thrown. */
+    restart(): Promise<void> {
+        return this.inTurn(async () => {
+            await this.stopNow();
+            await this.startNow();
+        });
+    }
+
+    stop(): Promise<void> {
+        return this.inTurn(() => this.stopNow());
+    }
+
+    /** One of the server's commands. Throws ServerUnavailable, or the server's own error. */
+    async command<Answer>(name: string, argument?: unknown, token?: CancellationToken): Promise<Answer> {
+        await this.turn;
+        if (!this.client || !this.running) {
+            throw new ServerUnavailable(this.whyNot);
+        }
+        const params = { command: name, arguments: argument === undefined ? [] : [argument] };
+        return (await this.client.sendRequest(ExecuteCommandRequest.type, params, token)) as Answer;
+    }
+
+    dispose(): void {
+        this.statuses.dispose();
+        this.denoises.dispose();
+    }
+
+    private inTurn(work: () => Promise<void>): Promise<void> {
+        this.turn = this.turn.then(work, work);
+        return this.turn;
+    }
+
+    private async startNow(): Promise<void> {
+        this.report('Normal', 'starting', { busy: true });
+        await mkdir(this.pythons.folder, { recursive: true });
+        try {
+            this.python = await this.pythons.find(settings());
+            this.log.info(`redraft ${this.python.version} in ${this.python.command.join(' ')} (${this.python.source})`);
+            this.client = this.makeClient(this.python);
+            await this.client.start();
+            this.listen(this.client);
+        } catch (error) {
+            this.python = undefined;
+            const message = error instanceof Error ? error.message : String(error);
+            const command = error instanceof NoPython ? 'redraft.installEngine' : 'redraft.showLogs';
+            this.report('Error', message, { command });
+            if (!(error instanceof NoPython)) {
+                void notify(this.log, 'error', `Redraft: the server did not start: ${message}`);
+            }
+        }
+    }
+
+    private async stopNow(): Promise<void> {
+        const client = this.client;
+        this.client = undefined;
+        this.whyNot = 'the server is stopped: run "Redraft: Restart Server"';
+        if (client?.state === State.Running) {
+            await client.stop().catch((error: unknown) => {
+                this.log.warn(`the server did not stop cleanly: ${String(error)}`);
+            });
+        }
+        await client?.dispose();
+    }
+
+    private makeClient(python: Python): LanguageClient {
+        const [command = '', ...rest] = python.command;
+        const args = [...rest, '-m', 'lsp_server', '--log-level', settings().logLevel.toUpperCase()];
+        // Not in the workspace: `python -m` would import the packages of that folder first.
+        const options = { cwd: this.pythons.folder, env: { ...process.env, PYTHONUTF8: '1' } };
+        return new LanguageClient(
+            SECTION,
+            'Redraft',
+            { command, args, options, transport: TransportKind.stdio },
+            {
+                documentSelector: SELECTOR,
+                outputChannel: this.log,
+                initializationOptions: { settings: settingsTree() },
+                middleware: this.middleware,
+            },
+        );
+    }
+
+    private listen(client: LanguageClient): void {
+        client.onNotification(statusNotification, (status) => {
+            this.whyNot = status.message;
+            this.statuses.fire(status);
+        });
+        client.onNotification(denoiseNotification, (state) => {
+            this.denoises.fire(state);
+        });
+        client.onNotification(ShowMessageNotification.type, ({ type, message }) => {
+            const level = type === MessageType.Error ? 'error' : type === MessageType.Warning ? 'warning' : 'info';
+            void notify(this.log, level, message);
+        });
+        client.onDidChangeState(({ newState }) => {
+            if (newState === State.Stopped && client === this.client) {
+                this.report('Error', 'the server has stopped', { command: 'redraft.restart' });
+            }
+        });
+        const off = workspace.isTrusted ? '' : " (Restricted Mode: the workspace's Python and engine settings are off)";
+        this.report('Normal', `ready${off}`);
+    }
+
+    private report(kind: ServerStatus['kind'], message: string, more: Partial<ServerStatus> = {}): void {
+        this.whyNot = message;
+        this.statuses.fire({ busy: false, kind, message, ...more });
+    }
+}

@@ -1,0 +1,209 @@
+"""Speed: milliseconds per edit and tokens per second over span and context lengths, beside rivals.
+
+Everything is measured in one process, on one machine, in one run, on the same documents. A rival is
+a generator that writes the span anew, left to right, between prefix and suffix: the autoregressive
+twin above all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from engine.editing import warm_context
+from engine.evaluation import bench, metrics
+from engine.evaluation.machine import Machine, measure_machine, median_seconds, step_floor_ms, synchronise
+from engine.evaluation.metrics import Spread
+from engine.evaluation.samples import CodeSample, code_samples
+from engine.messages import EditRequest, EditResult
+from engine.models.denoiser import CanvasItem, Context, Denoiser
+from engine.models.vocabulary import BOS
+
+SPANS = (16, 64, 256)
+CONTEXTS = (256, 512, 1024)
+Task = Literal["fix", "rewrite"]
+TASKS: tuple[Task, ...] = ("fix", "rewrite")
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a rival wrote: `tokens` of its own tokens in `seconds`, context encoding included."""
+
+    text: str
+    tokens: int
+    seconds: float
+
+
+class Rival(Protocol):
+    """A model that writes the span left to right."""
+
+    name: str
+    parameters: int
+
+    def generate(self, prefix: str, suffix: str, max_new_tokens: int) -> Generation:
+        """Writes what belongs between `prefix` and `suffix`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One series. `milliseconds` per edit; `tokens_per_s`: tokens of the finished span over time."""
+
+    name: str
+    milliseconds: Spread
+    tokens_per_s: Spread
+    forward_passes: Spread | None  # None for rivals: one per token
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One span and context length. `ours`: one series per task, with the context encoded ahead, as the
+    server does while a region is selected; `encode_ms` is what that took, so a cold edit takes the sum.
+    `step_ms` is one denoising step of one canvas, `step_floor_ms` the least it could take. `ratios`: a
+    rival's median over that of ours, by "rival / task"."""
+
+    span_tokens: int
+    context_tokens: int
+    mean_span_tokens: float
+    mean_context_tokens: float
+    ours: list[Timing]
+    rivals: list[Timing]
+    ratios: dict[str, float]
+    encode_ms: Spread
+    step_ms: float
+    step_floor_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedReport:
+    benchmark: str
+    model: bench.ModelInfo
+    machine: Machine
+    edits: int  # per series and cell
+    cells: list[Cell]
+
+
+def run_speed(
+    options: bench.BenchOptions,
+    *,
+    spans: Sequence[int] = SPANS,
+    contexts: Sequence[int] = CONTEXTS,
+    edits: int = 10,
+    rivals: Sequence[Rival] = (),
+) -> SpeedReport:
+    """Times the grid `spans` x `contexts` (tokens), `edits` documents each. `options.limit` is not used.
+
+    Raises EditError for a model that cannot be loaded, EvaluationError when no document can be made."""
+    if edits < 1 or min((*spans, *contexts), default=0) < 1:
+        raise bench.EvaluationError("the numbers of edits, span and context tokens must be at least 1")
+    denoiser = bench.load_model(options)
+    bench.warm_up(denoiser)
+    machine = measure_machine(denoiser.device)
+    grid = [(span, context) for span in spans for context in contexts]
+    cells: list[Cell] = []
+    for span, context in grid:
+        samples = code_samples(edits, span, context, measure(denoiser), options.seed)
+        cells.append(time_cell(span, context, samples, denoiser, rivals, machine))
+        if options.progress:
+            options.progress(len(cells), len(grid))
+    bench.write_rows(cells, options.out)
+    return SpeedReport("speed", bench.describe_model(denoiser), machine, edits, cells)
+
+
+def measure(denoiser: Denoiser) -> Callable[[str], int]:
+    return lambda text: len(denoiser.vocabulary.encode(text))
+
+
+def time_cell(
+    span: int,
+    context: int,
+    samples: Sequence[CodeSample],
+    denoiser: Denoiser,
+    rivals: Sequence[Rival],
+    machine: Machine,
+) -> Cell:
+    count = measure(denoiser)
+    encoding = [1000 * time_encoding(sample, denoiser) for sample in samples]
+    ours = [time_ours(task, samples, denoiser) for task in TASKS]
+    theirs = [time_rival(rival, samples, span) for rival in rivals]
+    tokens = [count(sample.span) for sample in samples]
+    around = [count(sample.prefix) + count(sample.suffix) for sample in samples]
+    return Cell(
+        span_tokens=span,
+        context_tokens=context,
+        mean_span_tokens=sum(tokens) / len(tokens),
+        mean_context_tokens=sum(around) / len(around),
+        ours=ours,
+        rivals=theirs,
+        ratios=ratios(ours, theirs),
+        encode_ms=metrics.spread(encoding),
+        step_ms=1000 * time_step(samples[0], denoiser),
+        step_floor_ms=step_floor_ms(machine, denoiser.parameters, min(count(samples[0].span) + 1, denoiser.max_canvas)),
+    )
+
+
+def make_request(task: Task, sample: CodeSample) -> EditRequest:
+    """ "fix" mends a missing bracket or colon, "rewrite" re-noises the span as it is."""
+    span = sample.broken if task == "fix" else sample.span
+    return EditRequest(task, sample.prefix, span, sample.suffix, candidates=1)
+
+
+def time_encoding(sample: CodeSample, denoiser: Denoiser) -> float:
+    """Seconds to encode the context, as `warm_context` does; leaves it in the cache."""
+    synchronise(denoiser.device)
+    started = time.perf_counter()
+    warm_context(make_request("fix", sample), denoiser)
+    synchronise(denoiser.device)
+    return time.perf_counter() - started
+
+
+def time_ours(task: Task, samples: Sequence[CodeSample], denoiser: Denoiser) -> Timing:
+    results: list[EditResult] = []
+    speeds: list[float] = []
+    for sample in samples:
+        request = make_request(task, sample)
+        result = bench.edit(request, denoiser)
+        if result is None:
+            continue
+        results.append(result)
+        text = result.candidates[0].text if result.candidates else request.span
+        speeds.append(len(denoiser.vocabulary.encode(text)) / (result.elapsed_ms / 1000))
+    return Timing(
+        task,
+        metrics.spread([result.elapsed_ms for result in results]),
+        metrics.spread(speeds),
+        metrics.spread([result.forward_passes for result in results]),
+    )
+
+
+def time_rival(rival: Rival, samples: Sequence[CodeSample], max_new_tokens: int) -> Timing:
+    """One generation that does not count, then one per document."""
+    rival.generate(samples[0].prefix, samples[0].suffix, 4)
+    made = [rival.generate(sample.prefix, sample.suffix, max_new_tokens) for sample in samples]
+    return Timing(
+        rival.name,
+        metrics.spread([1000 * generation.seconds for generation in made]),
+        metrics.spread([generation.tokens / generation.seconds for generation in made]),
+        None,
+    )
+
+
+def ratios(ours: Sequence[Timing], theirs: Sequence[Timing]) -> dict[str, float]:
+    return {
+        f"{rival.name} / {series.name}": rival.milliseconds.p50 / series.milliseconds.p50
+        for rival in theirs
+        for series in ours
+        if series.milliseconds.p50 and rival.milliseconds.p50
+    }
+
+
+def time_step(sample: CodeSample, denoiser: Denoiser) -> float:
+    """Median seconds of one denoising step of one canvas, its context cached."""
+    encode = denoiser.vocabulary.encode
+    prefix, suffix = encode(sample.prefix)[-denoiser.max_prefix :], encode(sample.suffix)[: denoiser.max_suffix]
+    context = Context((), tuple(prefix), tuple(suffix))
+    canvas = (BOS, *encode(sample.span))[: denoiser.max_canvas]
+    denoiser.warm(context)
+    return median_seconds(lambda: denoiser.denoise([CanvasItem(context, canvas)]), denoiser.device)

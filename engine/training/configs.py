@@ -1,0 +1,51 @@
+"""Stage configurations: one TOML file each, the same on CPU and GPU."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.diffusion.forward import NoiseMix
+from engine.training.corpus import CorpusConfig, build_corpus
+from engine.training.stream import StreamConfig
+from engine.training.trainer import StageConfig, train
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; one line that says what to change."""
+
+
+def run_stage(stage: str, path: Path) -> None:
+    """Runs `corpus`, or a training stage, from the TOML file at `path`. Raises ConfigError."""
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    if stage == "corpus":
+        build_corpus(build(CorpusConfig, tree, path))
+        return
+    noise = build(NoiseMix, tree.pop("noise", {}), path)
+    stream = build(StreamConfig, {**tree.pop("stream", {}), "noise": noise}, path)
+    train(build(StageConfig, {"name": stage, **tree, "stream": stream}, path))
+
+
+def build(kind: type[T], values: dict[str, Any], path: Path) -> T:
+    """A config dataclass from a TOML table; strings become paths where the field is one."""
+    known = {f.name: str(f.type) for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise ConfigError(f"{path}: {unknown[0]!r} is not known here; there are: {', '.join(known)}")
+    typed = {k: Path(v) if "Path" in known[k] else tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    try:
+        return kind(**typed)
+    except TypeError as error:
+        raise ConfigError(f"{path}: {error}") from error

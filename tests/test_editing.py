@@ -1,0 +1,78 @@
+"""One edit from request to candidates, by the embedded model."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.editing import edit_session, run_session
+from engine.errors import EditError
+from engine.messages import EditRequest
+from engine.syntax import python_fault
+
+BROKEN = EditRequest("fix", "def f(x):\n", "    return int((x + 1)\n", "\n\nprint(f(2))\n")
+
+
+def test_a_missing_bracket_is_mended(denoiser) -> None:
+    result = run_session(edit_session(BROKEN, denoiser), denoiser)
+    assert result.candidates
+    best = result.candidates[0]
+    assert best.parses
+    assert python_fault(BROKEN.prefix + best.text + BROKEN.suffix) is None
+    assert len({c.text for c in result.candidates}) == len(result.candidates)
+    assert all(c.text != BROKEN.span for c in result.candidates)
+
+
+def test_the_same_seed_gives_the_same_result(denoiser) -> None:
+    request = EditRequest("rewrite", "def f(x):\n", "    y = x + 1\n    return y\n", "", seed=7)
+    first, second = (run_session(edit_session(request, denoiser), denoiser) for _ in range(2))
+    assert first.candidates == second.candidates
+
+
+def test_what_parsed_is_never_broken(denoiser) -> None:
+    for intent in ("fix", "rewrite", "fill"):
+        request = EditRequest(intent, "def f(x):\n", "    return x\n", "\n\nprint(f(2))\n", strength=1.0)
+        for candidate in run_session(edit_session(request, denoiser), denoiser).candidates:
+            assert python_fault(request.prefix + candidate.text + request.suffix) is None
+
+
+def test_a_long_span_is_edited_block_by_block(denoiser) -> None:
+    lines = "".join(f"    value_{i} = compute({i}, offset={i})\n" for i in range(60))
+    request = EditRequest("fix", "def f():\n", lines.replace("compute(59,", "compute((59,"), "    return value_0\n")
+    result = run_session(edit_session(request, denoiser), denoiser)
+    for candidate in result.candidates:
+        assert candidate.text.startswith("    value_0 = compute(0, offset=0)\n")
+
+
+def test_a_deadline_is_kept(denoiser) -> None:
+    request = EditRequest("rewrite", "", "x = 1\n" * 40, "", deadline_ms=1)
+    result = run_session(edit_session(request, denoiser), denoiser)
+    assert result.reason in ("deadline", "unchanged", "done")
+    assert result.forward_passes <= 12
+
+
+def test_cancelling_ends_the_session_before_the_next_step(denoiser) -> None:
+    session = edit_session(BROKEN, denoiser)
+    seen = []
+    with pytest.raises(EditError) as caught:
+        run_session(session, denoiser, on_state=seen.append, cancelled=lambda: len(seen) == 2)
+    assert caught.value.code == "cancelled"
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "word"),
+    [
+        (EditRequest("fix", "", "", "x = 1\n"), "bad_request", "empty"),
+        (EditRequest("fix", "", "x" * 30_000, ""), "too_large", "select less"),
+        (EditRequest("fix", "x" * 2_000_001, "y", ""), "too_large", "limit"),
+        (EditRequest("fix", "", "a\0b", ""), "bad_request", "not text"),
+        (EditRequest("fix", "", "a", "", candidates=0), "bad_request", "candidates"),
+        (EditRequest("fix", "", "a", "", strength=2.0), "bad_request", "strength"),
+    ],
+)
+def test_bad_requests_are_refused_in_one_line(denoiser, request_: EditRequest, code: str, word: str) -> None:
+    with pytest.raises(EditError) as caught:
+        next(edit_session(request_, denoiser))
+    assert caught.value.code == code
+    assert word in caught.value.message
+    assert "\n" not in caught.value.message
