@@ -91,7 +91,9 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     blocks = split_blocks(region.span, denoiser)
     for i, block in enumerate(blocks):
         rest = "".join(blocks[i + 1 :])
-        work = block_work(request, denoiser, region, region.prefix + done, block, rest + region.suffix, parsed, deadline)
+        work = block_work(
+            request, denoiser, region, region.prefix + done, block, rest + region.suffix, parsed, deadline
+        )
         finalists = yield from edit_block(work, block, final=i == len(blocks) - 1)
         passes, steps, late = passes + work.passes, steps + work.steps, late or work.late
         if i < len(blocks) - 1:
@@ -104,14 +106,18 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
 def check(request: EditRequest) -> None:
     """Raises EditError when the request cannot be meant."""
     if len(request.span) > MAX_SPAN:
-        raise EditError("too_large", f"the region has {len(request.span):,} characters, the limit is {MAX_SPAN:,}: select less")
+        raise EditError(
+            "too_large", f"the region has {len(request.span):,} characters, the limit is {MAX_SPAN:,}: select less"
+        )
     size = len(request.prefix) + len(request.span) + len(request.suffix)
     if size > MAX_DOCUMENT:
         raise EditError("too_large", f"the document has {size:,} characters, the limit is {MAX_DOCUMENT:,}")
     if "\0" in request.span or "\0" in request.prefix[-1000:]:
         raise EditError("bad_request", "the document holds NUL characters: it is not text")
     if request.intent != "fill" and not request.span:
-        raise EditError("bad_request", f"nothing to {request.intent}: the region is empty, select some code or use fill")
+        raise EditError(
+            "bad_request", f"nothing to {request.intent}: the region is empty, select some code or use fill"
+        )
     if not 1 <= request.candidates <= 100:
         raise EditError("bad_request", "candidates must be between 1 and 100")
     if request.strength is not None and not 0 <= request.strength <= 1:
@@ -144,7 +150,14 @@ def split_at_newlines(ids: list[int], denoiser: Denoiser) -> list[list[int]]:
 
 
 def block_work(
-    request: EditRequest, denoiser: Denoiser, region: Region, prefix: str, block: str, suffix: str, parsed: bool, deadline: float
+    request: EditRequest,
+    denoiser: Denoiser,
+    region: Region,
+    prefix: str,
+    block: str,
+    suffix: str,
+    parsed: bool,
+    deadline: float,
 ) -> Work:
     context = make_context(request, denoiser, prefix, suffix)
     judge = Judge(prefix, suffix) if request.language == "python" else None
@@ -210,7 +223,9 @@ def improve_block(work: Work, canvas: list[int]) -> Block:
     strength = 0.0 if work.request.strength is None else work.request.strength
     margin = FIX_MARGIN * (1 - strength)
     (logits,) = yield from work.ask([canvas], limit=8)
-    singles = [Child(m.gain, m.apply(canvas)) for m in moves(canvas, logits, work.request.candidates * 2) if m.gain > margin]
+    singles = [
+        Child(m.gain, m.apply(canvas)) for m in moves(canvas, logits, work.request.candidates * 2) if m.gain > margin
+    ]
     start = [reverse_step(canvas, logits, StepPolicy(margin=margin, max_canvas=work.denoiser.max_canvas), work.rng)]
     start += [child.canvas for child in singles]
     finished = yield from denoise(work, [s for s in start if s != canvas], StepPolicy(threshold=0.6, margin=margin))
@@ -292,7 +307,9 @@ def token_at(work: Work, canvas: list[int], line: int, column: int) -> int:
     return len(canvas) - 1
 
 
-def rank(finalists: list[Child], done: str, region: Region, request: EditRequest, denoiser: Denoiser) -> tuple[Candidate, ...]:
+def rank(
+    finalists: list[Child], done: str, region: Region, request: EditRequest, denoiser: Denoiser
+) -> tuple[Candidate, ...]:
     """Distinct candidates in the user's form, those that break what parsed left out."""
     found: dict[str, Candidate] = {}
     check_syntax = request.language == "python"

@@ -96,7 +96,8 @@ class Editor:
         console.rule(f"{action.title}")
         show_difference(before, self.document.text.splitlines())
         engine_ms = field(answer, "milliseconds")
-        console.print(f"{self.steps} denoising states, {took:.0f} ms ({engine_ms} ms in the engine); {field(answer, 'reason') or 'applied'}\n")
+        outcome = field(answer, "reason") or "applied"
+        console.print(f"{self.steps} denoising states, {took:.0f} ms ({engine_ms} ms in the engine); {outcome}\n")
 
 
 def field(answer: Any, name: str) -> Any:
@@ -105,7 +106,9 @@ def field(answer: Any, name: str) -> Any:
 
 def show_difference(before: list[str], after: list[str]) -> None:
     lines = list(difflib.unified_diff(before, after, "before", "after", lineterm="", n=2))
-    console.print(Syntax("\n".join(lines) or "(nothing changed)", "diff", theme="ansi_dark", background_color="default"))
+    console.print(
+        Syntax("\n".join(lines) or "(nothing changed)", "diff", theme="ansi_dark", background_color="default")
+    )
 
 
 async def demo(path: Path) -> None:
@@ -131,5 +134,5 @@ async def demo(path: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", nargs="?", type=Path, default=Path(__file__).with_name("inventory.py"))
+    parser.add_argument("file", nargs="?", type=Path, default=Path(__file__).parent / "broken" / "inventory.py")
     asyncio.run(demo(parser.parse_args().file))

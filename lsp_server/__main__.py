@@ -12,7 +12,9 @@ from lsp_server.features import create_server
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="redraft-lsp", description="The Redraft language server (stdio unless --tcp).")
+    parser = argparse.ArgumentParser(
+        prog="redraft-lsp", description="The Redraft language server (stdio unless --tcp)."
+    )
     parser.add_argument("--tcp", metavar="HOST:PORT", help="listen there instead of stdio, for debugging")
     parser.add_argument("--stdio", action="store_true", help="the default; accepted because clients pass it")
     parser.add_argument("--log-file", help="write the log there instead of stderr")

@@ -33,7 +33,9 @@ def code_actions(
 
     found: list[lsp.CodeAction] = []
 
-    def offer(title: str, kind: str, command: str, argument: dict[str, Any], diagnostic: lsp.Diagnostic | None = None) -> None:
+    def offer(
+        title: str, kind: str, command: str, argument: dict[str, Any], diagnostic: lsp.Diagnostic | None = None
+    ) -> None:
         if allowed(kind):
             found.append(
                 lsp.CodeAction(
@@ -50,13 +52,21 @@ def code_actions(
 
     for diagnostic in params.context.diagnostics:
         where = {"range": plain_range(diagnostic.range), "message": diagnostic.message}
-        offer(f"Fix with Redraft: {shorten(diagnostic.message)}", lsp.CodeActionKind.QuickFix, "redraft.fix", where, diagnostic)
+        offer(
+            f"Fix with Redraft: {shorten(diagnostic.message)}",
+            lsp.CodeActionKind.QuickFix,
+            "redraft.fix",
+            where,
+            diagnostic,
+        )
     selection = plain_range(params.range)
     if params.range.start != params.range.end:
         offer("Rewrite selection", lsp.CodeActionKind.RefactorRewrite, "redraft.rewrite", {"range": selection})
         for preset in settings.instructions:
             argument = {"range": selection, "instruction": preset}
-            offer(f"Rewrite selection: {shorten(preset)}", lsp.CodeActionKind.RefactorRewrite, "redraft.rewrite", argument)
+            offer(
+                f"Rewrite selection: {shorten(preset)}", lsp.CodeActionKind.RefactorRewrite, "redraft.rewrite", argument
+            )
         if not params.context.diagnostics:
             offer("Fix selection", lsp.CodeActionKind.RefactorRewrite, "redraft.fix", {"range": selection})
     hole = hole_at(document, params.range.start)

@@ -40,7 +40,9 @@ def trim(start: int, before: str, after: str) -> Splice:
     while head and before[head - 1] == "\r":
         head -= 1
     tail = next((i for i in range(limit - head) if before[-1 - i] != after[-1 - i]), limit - head)
-    while tail and (before[len(before) - tail] == "\n" and before[: len(before) - tail].endswith("\r")
-                    or after[len(after) - tail] == "\n" and after[: len(after) - tail].endswith("\r")):
+    while tail and (
+        (before[len(before) - tail] == "\n" and before[: len(before) - tail].endswith("\r"))
+        or (after[len(after) - tail] == "\n" and after[: len(after) - tail].endswith("\r"))
+    ):
         tail -= 1
     return Splice(start + head, start + len(before) - tail, after[head : len(after) - tail])

@@ -43,7 +43,9 @@ class CannotEdit(Exception):
     """Why nothing was changed: one line for the user."""
 
 
-async def run_edit(server: RedraftServer, document: Document, intent: Intent, argument: dict[str, Any], job: Job) -> dict[str, Any]:
+async def run_edit(
+    server: RedraftServer, document: Document, intent: Intent, argument: dict[str, Any], job: Job
+) -> dict[str, Any]:
     """The whole edit. Returns {applied, reason, ...}; every failure is shown to the user as well."""
     progress = await Progress.begin(server, job, f"Redraft: {TITLES[intent]}")
     server.set_status(busy=True, message=f"{TITLES[intent]} under way")
@@ -185,7 +187,9 @@ async def warm(server: RedraftServer, document: Document, intent: Intent, argume
     return {"warmed": True}
 
 
-async def apply(server: RedraftServer, document: Document, region: Tracked, expected: str, new: str, label: str) -> None:
+async def apply(
+    server: RedraftServer, document: Document, region: Tracked, expected: str, new: str, label: str
+) -> None:
     """Replaces the region's text by one versioned workspace edit. Raises CannotEdit when the region
     changed meanwhile or the client did not apply it."""
     check_unchanged(server, document, region, expected)
@@ -193,7 +197,9 @@ async def apply(server: RedraftServer, document: Document, region: Tracked, expe
     changes: list[lsp.TextEdit | lsp.AnnotatedTextEdit | lsp.SnippetTextEdit] = []
     for splice in minimal_edits(expected, new):
         where = document.range(region.start + splice.start, region.start + splice.end)
-        changes.append(lsp.AnnotatedTextEdit("redraft", where, splice.text) if confirm else lsp.TextEdit(where, splice.text))
+        changes.append(
+            lsp.AnnotatedTextEdit("redraft", where, splice.text) if confirm else lsp.TextEdit(where, splice.text)
+        )
     identifier = lsp.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
     edit = lsp.WorkspaceEdit(
         document_changes=[lsp.TextDocumentEdit(identifier, changes)],
@@ -203,7 +209,9 @@ async def apply(server: RedraftServer, document: Document, region: Tracked, expe
     wanted = before[:start] + new + before[region.end :]
     answer = await server.workspace_apply_edit_async(lsp.ApplyWorkspaceEditParams(edit, label))
     if not answer.applied:
-        raise CannotEdit(f"the editor did not apply the edit{': ' + answer.failure_reason if answer.failure_reason else ''}")
+        raise CannotEdit(
+            f"the editor did not apply the edit{': ' + answer.failure_reason if answer.failure_reason else ''}"
+        )
     # Neovim answers "applied" for stale edits it skipped, so only the change itself is proof.
     for _ in range(int(APPLIED_WITHIN_S / 0.02)):
         if document.text != before:
@@ -215,7 +223,9 @@ async def apply(server: RedraftServer, document: Document, region: Tracked, expe
         region.start, region.end, region.intact = start, start + len(new), True
 
 
-def remember(server: RedraftServer, document: Document, region: Tracked, original: str, candidates: tuple[Candidate, ...]) -> None:
+def remember(
+    server: RedraftServer, document: Document, region: Tracked, original: str, candidates: tuple[Candidate, ...]
+) -> None:
     previous = server.suggestions.pop(document.uri, None)
     if previous:
         document.release(previous.region)

@@ -37,7 +37,9 @@ class EngineLink:
                 self._client = await EngineClient.connect(self.options)
             return self._client
 
-    async def edit(self, request: EditRequest, document: str, on_state: Callable[[DenoisingState], None] | None) -> EditResult:
+    async def edit(
+        self, request: EditRequest, document: str, on_state: Callable[[DenoisingState], None] | None
+    ) -> EditResult:
         """Raises EngineUnavailable or EngineFailure."""
         return await (await self.client()).edit(request, document=document, on_state=on_state)
 

@@ -35,8 +35,14 @@ def register_lifecycle(server: RedraftServer) -> None:
     @server.feature(lsp.INITIALIZED)
     async def initialized(_: lsp.InitializedParams) -> None:
         capabilities = server.client_capabilities.workspace
-        if capabilities and capabilities.did_change_configuration and capabilities.did_change_configuration.dynamic_registration:
-            registration = lsp.Registration("redraft-configuration", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": "redraft"})
+        if (
+            capabilities
+            and capabilities.did_change_configuration
+            and capabilities.did_change_configuration.dynamic_registration
+        ):
+            registration = lsp.Registration(
+                "redraft-configuration", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": "redraft"}
+            )
             with contextlib.suppress(Exception):  # a client may refuse; settings are then read once
                 await server.client_register_capability_async(lsp.RegistrationParams([registration]))
         await server.pull_settings()
@@ -148,7 +154,12 @@ def register_engine_commands(server: RedraftServer) -> None:
         try:
             return {**server.status, "engine": asdict(await asyncio.wait_for(server.link.status(), 30))}
         except (EngineUnavailable, EngineFailure, asyncio.TimeoutError) as error:
-            return {**server.status, "kind": "Error", "message": str(error) or "the engine does not answer", "engine": None}
+            return {
+                **server.status,
+                "kind": "Error",
+                "message": str(error) or "the engine does not answer",
+                "engine": None,
+            }
 
     @server.command("redraft.stopEngine")
     async def stop_engine() -> dict[str, Any]:

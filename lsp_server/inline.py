@@ -30,7 +30,13 @@ async def inline_completions(server: RedraftServer, params: lsp.InlineCompletion
     if document.text[at:end].strip("\r\n").strip(CLOSERS) or len(document.text) > 1_000_000:
         return NOTHING
     request = EditRequest(
-        "fill", document.text[:at], "", document.text[at:], document.language, candidates=3, deadline_ms=settings.deadline_ms
+        "fill",
+        document.text[:at],
+        "",
+        document.text[at:],
+        document.language,
+        candidates=3,
+        deadline_ms=settings.deadline_ms,
     )
     try:
         result = await server.link.edit(request, f"inline:{document.uri}", None)
@@ -39,4 +45,6 @@ async def inline_completions(server: RedraftServer, params: lsp.InlineCompletion
     if document.version != version:
         return NOTHING
     here = lsp.Range(params.position, params.position)
-    return lsp.InlineCompletionList([lsp.InlineCompletionItem(c.text, range=here) for c in result.candidates if c.text.strip()])
+    return lsp.InlineCompletionList(
+        [lsp.InlineCompletionItem(c.text, range=here) for c in result.candidates if c.text.strip()]
+    )

@@ -56,7 +56,9 @@ class RedraftServer(LanguageServer):
         self.documents[uri] = Document(uri, text, version, language, str(getattr(encoding, "value", encoding)))
         self._diagnose_later(uri)
 
-    def change_document(self, uri: str, version: int | None, changes: Sequence[lsp.TextDocumentContentChangeEvent]) -> None:
+    def change_document(
+        self, uri: str, version: int | None, changes: Sequence[lsp.TextDocumentContentChangeEvent]
+    ) -> None:
         document = self.documents.get(uri)
         if document is None:
             logger.warning("change of a document that is not open")
@@ -109,7 +111,11 @@ class RedraftServer(LanguageServer):
     def settings_of(self, uri: str) -> Settings:
         """Settings of the innermost workspace folder that holds `uri`."""
         holding = [folder for folder in self.folder_settings if uri.startswith(folder.rstrip("/") + "/")]
-        return self.folder_settings[max(holding, key=len)] if holding else self.folder_settings.get("", self.client_settings)
+        return (
+            self.folder_settings[max(holding, key=len)]
+            if holding
+            else self.folder_settings.get("", self.client_settings)
+        )
 
     def take_client_settings(self, options: Any) -> None:
         tree = options.get("settings", options) if isinstance(options, dict) else None

@@ -71,9 +71,7 @@ def measure(options: argparse.Namespace) -> Any:
         progress=progress if sys.stderr.isatty() else None,
     )
     if options.bench == "repair":
-        return repair.run_repair(
-            options.data, common, candidates=options.candidates, instructions=options.instructions
-        )
+        return repair.run_repair(options.data, common, candidates=options.candidates, instructions=options.instructions)
     if options.bench == "function":
         return function.run_function(options.data, common, candidates=options.candidates)
     if options.bench == "speed":

@@ -36,7 +36,11 @@ def run(options: argparse.Namespace) -> int:
 def examine(model: str | None) -> tuple[dict[str, Any], list[str]]:
     """Facts by name, and one line per problem with its remedy."""
     problems: list[str] = []
-    facts: dict[str, Any] = {"redraft": version("redraft"), "python": platform.python_version(), "cores": os.cpu_count()}
+    facts: dict[str, Any] = {
+        "redraft": version("redraft"),
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+    }
     for package in PACKAGES:
         facts[package] = version(package)
         if facts[package] is None:

@@ -62,9 +62,13 @@ def run(options: argparse.Namespace) -> int:
             write_source(file, request.prefix + best + request.suffix)
     else:
         console.print("nothing better was found; the file is unchanged")
-    console.print(f"{result.forward_passes} forward passes, {result.elapsed_ms:.0f} ms, {len(result.candidates)} candidates")
+    console.print(
+        f"{result.forward_passes} forward passes, {result.elapsed_ms:.0f} ms, {len(result.candidates)} candidates"
+    )
     if options.json:
-        print(json.dumps({"changed": best is not None, "written": options.write and best is not None, **asdict(result)}))
+        print(
+            json.dumps({"changed": best is not None, "written": options.write and best is not None, **asdict(result)})
+        )
     return 0
 
 
@@ -78,7 +82,9 @@ async def edit_live(request: EditRequest, options: argparse.Namespace, console: 
         with Live(console=console, transient=True, auto_refresh=False) as live:
 
             def draw(state: DenoisingState) -> None:
-                live.update(Text.assemble((f"step {state.step} of {state.of}\n", "dim"), canvas_text(state.text)), refresh=True)
+                live.update(
+                    Text.assemble((f"step {state.step} of {state.of}\n", "dim"), canvas_text(state.text)), refresh=True
+                )
 
             return await client.edit(request, on_state=draw if console.is_terminal else None)
     except (EngineFailure, EngineUnavailable) as error:

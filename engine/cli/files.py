@@ -52,7 +52,7 @@ def read_source(path: Path) -> SourceFile:
 
 
 def parse_range(value: str, file: SourceFile) -> tuple[int, int]:
-    """"L1:L2" (1-based, inclusive) -> 0-based half-open line numbers. Raises CommandError."""
+    """ "L1:L2" (1-based, inclusive) -> 0-based half-open line numbers. Raises CommandError."""
     match = re.fullmatch(r"(\d+)(?::(\d+))?", value)
     if not match:
         raise CommandError(f"--range {value!r} is not of the form FIRST:LAST, line numbers from 1")

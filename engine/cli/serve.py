@@ -53,7 +53,11 @@ def run_status(options: argparse.Namespace) -> int:
     elif status is None:
         print("no engine is running; it starts with the first edit")
     else:
-        print(f"{status['state']}: {status['message']}; model {status['model']} ({status['parameters'] / 1e6:.1f}M) on {status['device']}, pid {status['pid']}, {status['resident_mb']:.0f} MB, {status['edits']} edits, up {status['uptime_s']:.0f} s")
+        print(f"{status['state']}: {status['message']}")
+        print(f"model {status['model']} ({status['parameters'] / 1e6:.1f}M parameters) on {status['device']}")
+        print(
+            f"pid {status['pid']}, {status['resident_mb']:.0f} MB, {status['edits']} edits, up {status['uptime_s']:.0f} s"
+        )
     return 0
 
 

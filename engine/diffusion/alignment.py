@@ -71,7 +71,9 @@ def apply(targets: Targets) -> list[int]:
     return clean
 
 
-def apply_in_part(noisy: Sequence[int], targets: Targets, decide: Sequence[float], apply_share: float) -> tuple[list[int], Targets]:
+def apply_in_part(
+    noisy: Sequence[int], targets: Targets, decide: Sequence[float], apply_share: float
+) -> tuple[list[int], Targets]:
     """A state between `noisy` (with <bos>) and clean, of the kind the reverse process walks through.
 
     `decide[i]` in [0, 1): below `apply_share / 2` the edits at position i have been carried out,

@@ -38,9 +38,7 @@ class NoiseMix:
     sprinkle: float  # highest rate of single masks over what is still visible
 
 
-def noise_window(
-    segments: Sequence[list[int]], mix: NoiseMix, make_mistakes: Break, rng: Random
-) -> Noisy:
+def noise_window(segments: Sequence[list[int]], mix: NoiseMix, make_mistakes: Break, rng: Random) -> Noisy:
     """A whole window as canvas: each segment is noised on its own, so that one window holds many spans.
 
     The window's overall noise level is drawn first, so that all levels are trained."""

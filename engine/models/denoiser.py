@@ -164,5 +164,3 @@ def context_row(context: Context, canvas_start: int, suffix_start: int) -> tuple
         *range(suffix_start, suffix_start + len(context.suffix)),
     ]
     return [*instruction, *prefix, *context.suffix], positions
-
-

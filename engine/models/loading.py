@@ -23,12 +23,16 @@ def load_denoiser(path: Path | None = None, device: str | None = None, threads: 
     torch.set_num_threads(threads or default_threads())
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if not (folder / "config.json").is_file():
-        raise EditError("model_unavailable", f"no model in {folder}: reinstall redraft, or set model.path to a model folder")
+        raise EditError(
+            "model_unavailable", f"no model in {folder}: reinstall redraft, or set model.path to a model folder"
+        )
     try:
         return EmbeddedDenoiser.load(folder, chosen)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise EditError("model_unavailable", f"the model in {folder} cannot be loaded ({reason}): reinstall it") from error
+        raise EditError(
+            "model_unavailable", f"the model in {folder} cannot be loaded ({reason}): reinstall it"
+        ) from error
 
 
 def default_threads() -> int:

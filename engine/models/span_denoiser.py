@@ -134,7 +134,6 @@ class SpanDenoiser(PreTrainedModel):
     config_class = SpanDenoiserConfig
     base_model_prefix = "model"
     main_input_name = "canvas_ids"
-    _tied_weights_keys: dict[str, str] = {}
 
     def __init__(self, config: SpanDenoiserConfig) -> None:
         super().__init__(config)

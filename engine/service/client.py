@@ -104,7 +104,9 @@ class EngineClient:
         return await cls._greet(*streams, token=os.environ.get("REDRAFT_ENGINE_TOKEN"))
 
     @classmethod
-    async def _greet(cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str | None) -> EngineClient:
+    async def _greet(
+        cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str | None
+    ) -> EngineClient:
         client = cls(reader, writer)
         writer.write(frames.pack("hello", version=PROTOCOL_VERSION, token=token, client=f"redraft {__version__}"))
         try:
@@ -154,7 +156,9 @@ class EngineClient:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _ask(self, kind: str, on_state: Callable[[DenoisingState], None] | None = None, **fields: Any) -> dict[str, Any]:
+    async def _ask(
+        self, kind: str, on_state: Callable[[DenoisingState], None] | None = None, **fields: Any
+    ) -> dict[str, Any]:
         if self.closed:
             raise EngineUnavailable("the engine has gone: try again, a new one will be started")
         self._last_id += 1
@@ -208,7 +212,9 @@ class EngineClient:
             self._writer.close()
             for future in self._waiting.values():
                 if not future.done():
-                    future.set_exception(EngineUnavailable("the engine died during the edit: nothing was changed, try again"))
+                    future.set_exception(
+                        EngineUnavailable("the engine died during the edit: nothing was changed, try again")
+                    )
 
 
 def start_daemon(options: EngineOptions, paths: EnginePaths) -> subprocess.Popen[bytes]:
@@ -225,7 +231,9 @@ def start_daemon(options: EngineOptions, paths: EnginePaths) -> subprocess.Popen
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=Path.home()
             )
     except OSError as error:
-        raise EngineUnavailable(f"{options.python} cannot be run: {error.strerror}, set engine.path to a Python with redraft") from error
+        raise EngineUnavailable(
+            f"{options.python} cannot be run: {error.strerror}, set engine.path to a Python with redraft"
+        ) from error
 
 
 def last_line(log: Path) -> str:

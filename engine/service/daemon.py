@@ -36,11 +36,17 @@ logger = logging.getLogger("redraft.engine")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until stopped or idle. 0: done, or another engine serves already; 1: could not start."""
-    parser = argparse.ArgumentParser(prog="redraft engine serve", description="Serve edits to the editors of this user.")
+    parser = argparse.ArgumentParser(
+        prog="redraft engine serve", description="Serve edits to the editors of this user."
+    )
     parser.add_argument("--model", help="model folder; default: the embedded model")
     parser.add_argument("--device", help="torch device; default: the GPU when there is one")
-    parser.add_argument("--threads", type=int, help="CPU threads; default: leaves the editor a core where there are more than two")
-    parser.add_argument("--idle-s", type=float, default=900.0, help="stop after so many seconds without a request (default 900)")
+    parser.add_argument(
+        "--threads", type=int, help="CPU threads; default: leaves the editor a core where there are more than two"
+    )
+    parser.add_argument(
+        "--idle-s", type=float, default=900.0, help="stop after so many seconds without a request (default 900)"
+    )
     parser.add_argument("--tcp", action="store_true", help="a token-guarded port on 127.0.0.1 instead of a Unix socket")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -236,7 +242,10 @@ class Connection:
             raise FrameError("bad_request", "the first frame must be hello")
         version = frames.field(hello, "version", int)
         if version != PROTOCOL_VERSION:
-            raise FrameError("bad_version", f"the engine speaks protocol {PROTOCOL_VERSION}, you {version}: restart it with `redraft engine stop`")
+            raise FrameError(
+                "bad_version",
+                f"the engine speaks protocol {PROTOCOL_VERSION}, you {version}: restart it with `redraft engine stop`",
+            )
         token = hello.get("token")
         if self.daemon.token and not (isinstance(token, str) and hmac.compare_digest(token, self.daemon.token)):
             raise FrameError("unauthorized", "missing or wrong token")
@@ -251,7 +260,11 @@ class Connection:
             request = frames.field(frame, "request", EditRequest)
             document = frame.get("document")
             self.jobs[number] = None
-            self._spawn(self._edit(number, request, document if isinstance(document, str) else None, frame.get("stream") is True))
+            self._spawn(
+                self._edit(
+                    number, request, document if isinstance(document, str) else None, frame.get("stream") is True
+                )
+            )
         elif kind == "warm":
             self._spawn(self._warm(number, frames.field(frame, "request", EditRequest)))
         elif kind == "cancel":

@@ -123,11 +123,17 @@ class Scheduler:
                 self._step([job])
             return
         logger.error("a denoising pass failed: %s", type(error).__name__)
-        out_of_memory = isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate" in str(error)
+        out_of_memory = (
+            isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate" in str(error)
+        )
         if out_of_memory:
-            self._fail(ready[0], EditError("out_of_memory", "the engine ran out of memory: select less or use a smaller model"))
+            self._fail(
+                ready[0], EditError("out_of_memory", "the engine ran out of memory: select less or use a smaller model")
+            )
         else:
-            self._fail(ready[0], EditError("internal", f"the model failed ({type(error).__name__}): see the engine's log"))
+            self._fail(
+                ready[0], EditError("internal", f"the model failed ({type(error).__name__}): see the engine's log")
+            )
 
     def _has_query(self, job: Job) -> bool:
         if job.cancelled:

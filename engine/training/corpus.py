@@ -33,9 +33,7 @@ import numpy.typing as npt
 from engine.models.vocabulary import END, Vocabulary, train_tokenizer
 
 PACKAGES = Path(__file__).with_name("packages.tsv")
-PERMISSIVE = re.compile(
-    r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|Unlicense|0BSD|HPND|Zlib|CC0)\b", re.I
-)
+PERMISSIVE = re.compile(r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|Unlicense|0BSD|HPND|Zlib|CC0)\b", re.I)
 COPYLEFT = re.compile(r"\b(A?L?GPL|MPL|Mozilla|EPL|EUPL|CDDL|GNU)", re.I)
 SKIPPED_PATHS = re.compile(r"(^|/)(_?vendor(ed)?|extern(al)?|third_party|site-packages)/|_pb2(_grpc)?\.py$")
 MAX_FILE_BYTES = 100_000
@@ -104,7 +102,7 @@ def fetch_wheels(packages: Path, folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
 
     def fetch(requirement: str) -> None:
-        subprocess.run([*command, requirement], check=True)
+        subprocess.run([*command, requirement], check=True)  # noqa: S603  # from our own list
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(fetch, missing))
@@ -136,7 +134,7 @@ def read_documents(wheels: Path, config: CorpusConfig) -> tuple[list[Package], l
                 continue
             budget = config.max_bytes_per_package
             for text in wheel_files(wheel, package, rng):
-                digest = hashlib.sha1(text.encode()).digest()
+                digest = hashlib.sha256(text.encode()).digest()
                 if digest in seen_files or is_near_duplicate(text, seen_lines):
                     package.drop("duplicate")
                     continue
@@ -190,9 +188,7 @@ def is_near_duplicate(text: str, seen: set[int]) -> bool:
     return len(lines) >= 8 and repeated > 0.5 * len(lines)
 
 
-def encode_documents(
-    documents: list[tuple[Package, str]], vocabulary: Vocabulary
-) -> Iterator[tuple[Package, Tokens]]:
+def encode_documents(documents: list[tuple[Package, str]], vocabulary: Vocabulary) -> Iterator[tuple[Package, Tokens]]:
     for start in range(0, len(documents), 256):
         chunk = documents[start : start + 256]
         for (package, _), ids in zip(chunk, vocabulary.encode_batch([t for _, t in chunk]), strict=True):
@@ -233,8 +229,8 @@ def benchmark_runs(folder: Path | None, vocabulary: Vocabulary) -> npt.NDArray[n
 
 def benchmark_texts(folder: Path) -> Iterator[str]:
     for path in sorted(folder.glob("*.jsonl*")):
-        opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-        with opened as lines:
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 record = json.loads(line)
                 if "after" in record:

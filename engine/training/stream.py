@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from engine.diffusion.alignment import align
-from engine.diffusion.forward import Noisy, NoiseMix, noise_span, noise_window, walk_back
+from engine.diffusion.forward import NoiseMix, Noisy, noise_span, noise_window, walk_back
 from engine.diffusion.mistakes import break_span
 from engine.models.denoiser import Context, context_row
 from engine.models.span_denoiser import SpanDenoiserConfig
@@ -136,7 +137,7 @@ class Source:
         for _ in range(len(breaks) // 3):
             marks.add(self.rng.randrange(len(tokens)))
         ordered = sorted(marks)
-        return [tokens[a:b] for a, b in zip(ordered, ordered[1:], strict=False)]
+        return [tokens[a:b] for a, b in pairwise(ordered)]
 
     def span(self) -> SpanExample | None:
         """A few lines, or a fragment, in their context; each canvas is noised on its own."""
@@ -163,9 +164,7 @@ class Source:
         """An edit somebody made: before is the noise, after the clean text, the subject the instruction."""
         c = self.config
         bounds = self.edit_offsets[self.rng.randrange(len(self.edit_offsets))].tolist()
-        subject, prefix, before, after, suffix = (
-            self.edit_tokens[a:b].tolist() for a, b in zip(bounds, bounds[1:], strict=False)
-        )
+        subject, prefix, before, after, suffix = (self.edit_tokens[a:b].tolist() for a, b in pairwise(bounds))
         if max(len(before), len(after)) > c.longest_span:
             return None
         instruction = () if self.rng.random() < c.instruction_dropout else tuple(subject[:40])

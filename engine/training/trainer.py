@@ -61,7 +61,9 @@ def train(config: StageConfig) -> None:
     signal.signal(signal.SIGTERM, lambda *_: run.stop())
     config.out.mkdir(parents=True, exist_ok=True)
     stream = TrainingStream(config.stream, run.model.config, start=run.step)
-    loader = DataLoader(stream, batch_size=None, num_workers=config.workers, prefetch_factor=8 if config.workers else None)
+    loader = DataLoader(
+        stream, batch_size=None, num_workers=config.workers, prefetch_factor=8 if config.workers else None
+    )
     for batch in loader:
         run.advance(batch.to(device))
         if run.finished:
@@ -129,10 +131,18 @@ class Run:
     def report(self) -> None:
         total, token, insert = torch.stack(self.window).mean(0).tolist()
         self.window.clear()
-        row = {"step": self.step, "tokens": self.tokens, "minutes": self.elapsed / 60, "loss": total, "token": token, "insert": insert}
+        row = {
+            "step": self.step,
+            "tokens": self.tokens,
+            "minutes": self.elapsed / 60,
+            "loss": total,
+            "token": token,
+            "insert": insert,
+        }
         self.log.append(row)
         rate = self.tokens / max(self.elapsed, 1e-9)
-        print(f"{self.config.name} {self.progress:6.1%} step {self.step} loss {total:.3f} (token {token:.3f} insert {insert:.3f}) {rate:,.0f} tokens/s", flush=True)
+        done = f"{self.config.name} {self.progress:6.1%} step {self.step}"
+        print(f"{done} loss {total:.3f} (token {token:.3f} insert {insert:.3f}) {rate:,.0f} tokens/s", flush=True)
 
     def save(self) -> None:
         """The averaged model as a model folder, and what resuming needs; each written whole or not at all."""

@@ -25,7 +25,7 @@ HUMANEVALFIX = {
 }
 QUIXBUGS = {
     "name": "gcd_of",
-    "buggy_program": '# Python 3\ndef gcd_of(a, b):\n    return gcd_of(a % b, b) if b else a\n\n\n"""\nInput: two ints\n"""\n',
+    "buggy_program": "# Python 3\ndef gcd_of(a, b):\n    return gcd_of(a % b, b) if b else a\n\n\n'two ints'\n",
     "solution": "def gcd_of(a, b):\n    return gcd_of(b, a % b) if b else a\n",
     "tests": "assert gcd_of(12, 18) == 6\n",
 }
@@ -69,7 +69,7 @@ def test_humanevalfix_without_a_call_gets_one(tmp_path: Path):
 
 def test_quixbugs_leaves_the_explanation_outside(tmp_path: Path):
     case = read_one(tmp_path, QUIXBUGS)
-    assert (case.prefix, case.suffix) == ("# Python 3\n", '\n\n"""\nInput: two ints\n"""\n')
+    assert (case.prefix, case.suffix) == ("# Python 3\n", "\n\n'two ints'\n")
     assert case.span == "def gcd_of(a, b):\n    return gcd_of(a % b, b) if b else a\n"
 
 
@@ -109,9 +109,24 @@ def make_checkout(folder: Path, name: str, buggy: str, correct: str, cases: str)
     ("name", "buggy", "correct", "cases"),
     [
         ("up", "def up(x):\n    return x\n", "def up(x):\n    return x + 1\n", "[1, 2]\n[[5], 6]\n"),
-        ("pairs", "def pairs(a):\n    yield from a\n", "def pairs(a):\n    yield from ((x, x) for x in a)\n", "[[[1, 2]], [[1, 1], [2, 2]]]\n"),
-        ("half", "def half(x, eps):\n    return x\n", "def half(x, eps):\n    return x / 2 + eps / 2\n", "[[5, 0.01], 2.5]\n"),
-        ("third", "def third(x):\n    return x / 3 + 1e-6\n", "def third(x):\n    return x * (1 / 3)\n", "[[5], 1.6666666666666667]\n"),
+        (
+            "pairs",
+            "def pairs(a):\n    yield from a\n",
+            "def pairs(a):\n    yield from ((x, x) for x in a)\n",
+            "[[[1, 2]], [[1, 1], [2, 2]]]\n",
+        ),
+        (
+            "half",
+            "def half(x, eps):\n    return x\n",
+            "def half(x, eps):\n    return x / 2 + eps / 2\n",
+            "[[5, 0.01], 2.5]\n",
+        ),
+        (
+            "third",
+            "def third(x):\n    return x / 3 + 1e-6\n",
+            "def third(x):\n    return x * (1 / 3)\n",
+            "[[5], 1.6666666666666667]\n",
+        ),
     ],
     ids=["scalars", "generators and tuples", "tolerance", "floats"],
 )
@@ -123,7 +138,9 @@ def test_quixbugs_checkout(tmp_path: Path, name: str, buggy: str, correct: str, 
 
 
 def test_quixbugs_checkout_with_node_tests(tmp_path: Path):
-    make_checkout(tmp_path, "ends", "def ends(n):\n    return n\n", "def ends(n):\n    return not n.successor\n", "[1, 1]")
+    make_checkout(
+        tmp_path, "ends", "def ends(n):\n    return n\n", "def ends(n):\n    return not n.successor\n", "[1, 1]"
+    )
     (tmp_path / "json_testcases" / "ends.json").unlink()
     node = "class Node:\n    def __init__(self, value=None, successor=None):\n        self.successor = successor\n"
     (tmp_path / "python_programs" / "node.py").write_text(node)

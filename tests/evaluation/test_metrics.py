@@ -12,7 +12,12 @@ from engine.evaluation import metrics
 
 def test_wilson_interval_matches_published_values():
     # Newcombe, Statistics in Medicine 17 (1998), table I, method 3 (score, no continuity correction).
-    for hits, of, low, high in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]:
+    for hits, of, low, high in [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ]:
         found = metrics.rate([True] * hits + [False] * (of - hits))
         assert (found.hits, found.of) == (hits, of)
         assert found.low == pytest.approx(low, abs=5e-5)

@@ -92,7 +92,7 @@ def test_bad_records_are_named(tmp_path: Path, record: Any, message: str):
 
 
 def test_bad_files_are_named(tmp_path: Path):
-    with pytest.raises(RecordError, match="cannot read .*missing.jsonl: No such file"):
+    with pytest.raises(RecordError, match=r"cannot read .*missing\.jsonl: No such file"):
         read_repair_cases(tmp_path / "missing.jsonl")
     with pytest.raises(RecordError, match="holds no records"):
         read_repair_cases(write(tmp_path / "empty.jsonl"))

@@ -35,9 +35,19 @@ def test_failures_are_named_by_type(source: str, error: str):
     assert (outcome.status, outcome.error) == ("failed", error)
 
 
+FORGED = """
+import os
+for descriptor in range(1, 20):
+    try:
+        os.write(descriptor, b'{"nonce": "", "error": null, "network": null}')
+    except OSError:
+        pass
+os._exit(0)
+"""
+
+
 def test_printing_a_verdict_is_no_way_to_pass():
-    forged = 'import os\nfor fd in range(1, 20):\n    try:\n        os.write(fd, b\'{"nonce": "", "error": null, "network": null}\')\n    except OSError:\n        pass\nos._exit(0)\n'
-    assert run_program(forged, QUICK).status == "failed"
+    assert run_program(FORGED, QUICK).status == "failed"
 
 
 def test_output_and_input_are_cut_off():
@@ -46,7 +56,12 @@ def test_output_and_input_are_cut_off():
 
 def test_the_program_is_main_and_sees_nothing_of_this_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("REDRAFT_SECRET", "s3cret")
-    source = "import os, sys\nassert __name__ == '__main__'\nassert 'REDRAFT_SECRET' not in os.environ\nassert 'engine' not in sys.modules\n"
+    source = """
+import os, sys
+assert __name__ == "__main__"
+assert "REDRAFT_SECRET" not in os.environ
+assert "engine" not in sys.modules
+"""
     assert run_program(source, QUICK).status == "passed"
 
 
@@ -96,7 +111,14 @@ def test_files_outside_are_safe(tmp_path: Path):
 
 
 def test_the_temporary_folder_is_writable_and_goes_away():
-    source = "import os, tempfile\nopen('a', 'w').write('x')\nos.rename('a', 'b')\nos.mkdir('d')\ntempfile.TemporaryFile().write(b'x')\nopen(os.devnull, 'w').write('x')\n"
+    source = """
+import os, tempfile
+open("a", "w").write("x")
+os.rename("a", "b")
+os.mkdir("d")
+tempfile.TemporaryFile().write(b"x")
+open(os.devnull, "w").write("x")
+"""
     assert run_program(source, QUICK).status == "passed"
 
 
@@ -105,7 +127,7 @@ def test_the_temporary_folder_is_writable_and_goes_away():
     [
         "import subprocess, sys; subprocess.run([sys.executable, '-c', 'pass'])",
         "import os; os.system('true')",
-        "import os; os.kill(os.getppid(), 15)",
+        "import os; os.kill(os.getpid(), 0)",
         pytest.param("import os; os.fork()", marks=posix),
     ],
 )

@@ -1,7 +1,7 @@
 /** The language server's life: start, stop, restart, and what it is doing. */
 
 import { mkdir } from 'node:fs/promises';
-import { EventEmitter, workspace, type Disposable, type LogOutputChannel } from 'vscode';
+import { EventEmitter, type Disposable, type LogOutputChannel } from 'vscode';
 import {
     ExecuteCommandRequest,
     LanguageClient,
@@ -83,7 +83,7 @@ export class Server implements Disposable {
             this.log.info(`redraft ${this.python.version} in ${this.python.command.join(' ')} (${this.python.source})`);
             this.client = this.makeClient(this.python);
             await this.client.start();
-            this.listen(this.client);
+            this.takeMessages(this.client);
         } catch (error) {
             this.python = undefined;
             const message = error instanceof Error ? error.message : String(error);
@@ -112,7 +112,7 @@ export class Server implements Disposable {
         const args = [...rest, '-m', 'lsp_server', '--log-level', settings().logLevel.toUpperCase()];
         // Not in the workspace: `python -m` would import the packages of that folder first.
         const options = { cwd: this.pythons.folder, env: { ...process.env, PYTHONUTF8: '1' } };
-        return new LanguageClient(
+        const client = new LanguageClient(
             SECTION,
             'Redraft',
             { command, args, options, transport: TransportKind.stdio },
@@ -123,6 +123,8 @@ export class Server implements Disposable {
                 middleware: this.middleware,
             },
         );
+        this.listen(client);
+        return client;
     }
 
     private listen(client: LanguageClient): void {
@@ -133,17 +135,19 @@ export class Server implements Disposable {
         client.onNotification(denoiseNotification, (state) => {
             this.denoises.fire(state);
         });
-        client.onNotification(ShowMessageNotification.type, ({ type, message }) => {
-            const level = type === MessageType.Error ? 'error' : type === MessageType.Warning ? 'warning' : 'info';
-            void notify(this.log, level, message);
-        });
         client.onDidChangeState(({ newState }) => {
             if (newState === State.Stopped && client === this.client) {
                 this.report('Error', 'the server has stopped', { command: 'redraft.restart' });
             }
         });
-        const off = workspace.isTrusted ? '' : " (Restricted Mode: the workspace's Python and engine settings are off)";
-        this.report('Normal', `ready${off}`);
+    }
+
+    /** In place of the client's own handler, which is set on start and shows every message. */
+    private takeMessages(client: LanguageClient): void {
+        client.onNotification(ShowMessageNotification.type, ({ type, message }) => {
+            const level = type === MessageType.Error ? 'error' : type === MessageType.Warning ? 'warning' : 'info';
+            void notify(this.log, level, message);
+        });
     }
 
     private report(kind: ServerStatus['kind'], message: string, more: Partial<ServerStatus> = {}): void {

@@ -134,13 +134,16 @@ def split_line(text: str, scope: str, rng: Random) -> str | None:
 
 
 def half_typed(text: str, scope: str, rng: Random) -> str | None:
-    """A line's end is missing."""
+    """A line's end is missing; more often a short one."""
     lines = statements(text)
     if not lines:
         return None
     line = rng.choice(lines)
     points = [m.start() for m in CUT_POINT.finditer(code_of(text), line.start + 1, line.end)]
-    return cut(text, rng.choice(points), line.end).rstrip(" ") if points else None
+    if not points:
+        return None
+    kept = text[: max(rng.choice(points), rng.choice(points))].rstrip(" ")
+    return kept + text[line.end :]
 
 
 def start_of_line(text: str, scope: str, rng: Random) -> str | None:

@@ -51,6 +51,7 @@ DECLARED = re.compile(
     r"|.*\b(?:for|as|lambda) [\w, ]*\Z"
 )
 ASSIGNED_OR_CALLED = re.compile(r"\(| ?=(?!=)")
+IMPORT = re.compile(r"[ \t]*(?:from|import) ")
 HUMP = re.compile(r"(?<=[a-z])([A-Z])")
 LETTERS = re.compile(r"[A-Za-z]+")
 
@@ -68,7 +69,7 @@ def other_name(text: str, scope: str, rng: Random) -> str | None:
     """Another name from around; with even odds one that looks alike, if there is one."""
     code = code_of(text)
     span = pick_name(code, rng)
-    if span is None:
+    if span is None or IMPORT.match(code, code.rfind("\n", 0, span[0]) + 1):
         return None
     name = code[span[0] : span[1]]
     values, calls = names_in(scope)

@@ -273,7 +273,7 @@ MEANING: tuple[tuple[float, Mistake], ...] = (
     (3.0, swap_arguments),
     (4.0, drop_argument),
     (2.0, add_argument),
-    (1.5, rewrite(r"(?<=[(,] )\w+ ?= ?(?=[\w(\[{\"'][^\n=]*\))(?<!=)", "")),
+    (1.5, rewrite(r"(?:(?<=\()|(?<=, ))\w+=(?=[\w(\[{\"'][^\n=,]*\)(?!:| ->))", "")),
     (2.5, rewrite(r"(?<=[\w\])])\(\)(?![:\w])", "")),
     (0.7, rewrite_by(r"(?<=\w)\.[a-z]\w*(?=\n| and | or |\)|,)", lambda found, rng: found + "()")),
     (1.5, unwrap),

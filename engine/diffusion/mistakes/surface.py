@@ -27,9 +27,8 @@ LITERAL = re.compile(
 )
 TRIPLE = re.compile(r"\"\"\"|'''")
 THREE_WORDS = re.compile(r" ([A-Za-z]\w*) (?=([A-Za-z]\w*) ([A-Za-z]\w*))")
-WORD = re.compile(r"\.?\w+\(?")
-PREFIXES = frozenset(("f", "r", "b", "u", "rb", "F", "R", "B"))  # of strings
-NO_NAMES = RESERVED | PREFIXES | {"self", "cls"}
+WORD = re.compile(r"\.?\w+(?![\w\"'])\(?")  # a string's prefix is none
+NO_NAMES = RESERVED | {"self", "cls"}
 STRING = re.compile(rf"(?<![\"'])([\"']){FILL}+\1(?![\"'])")
 BREAK = re.compile(r"[()\[\]{}\n]")
 NEIGHBOURS = {

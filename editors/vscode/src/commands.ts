@@ -1,0 +1,125 @@
+/** The commands of the palette, the keys and the menus. Each is a few lines; the work is elsewhere. */
+
+import { commands, window, workspace, type Disposable, type LogOutputChannel, type TextEditor } from 'vscode';
+import { chooseCandidate } from './candidates';
+import type { Edits } from './edits';
+import type { Instructions } from './instruction';
+import type { Preview } from './preview';
+import type { Intent } from './protocol';
+import type { Review } from './review';
+import type { Reviews } from './reviews';
+import type { Server } from './server';
+import { settings } from './settings';
+import { fillTarget, fixTarget, rewriteTarget } from './targets';
+
+/** What the walkthrough lets one try: a missing bracket, a hole, and something to rewrite. */
+const SAMPLE = `"""Try Redraft: the lines below have a mistake, a hole, and room for improvement."""
+
+
+def mean(values):
+    return sum(values / len(values)
+
+
+def clamp(value, low, high):
+    ...
+
+
+def evens(numbers):
+    result = []
+    for number in numbers:
+        if number % 2 == 0:
+            result.append(number)
+    return result
+`;
+
+export interface Parts {
+    server: Server;
+    edits: Edits;
+    reviews: Reviews;
+    preview: Preview;
+    instructions: Instructions;
+    log: LogOutputChannel;
+    installEngine: () => Promise<void>;
+    showStatus: () => Promise<void>;
+    chooseModel: () => Promise<void>;
+}
+
+export function registerCommands(parts: Parts): Disposable[] {
+    return [...editCommands(parts), ...reviewCommands(parts), ...serverCommands(parts)];
+}
+
+function editCommands({ server, edits, instructions }: Parts): Disposable[] {
+    const register = (name: string, work: (editor: TextEditor) => Promise<void>): Disposable =>
+        commands.registerCommand(`redraft.${name}`, async () => {
+            const editor = window.activeTextEditor;
+            if (editor) {
+                await work(editor);
+            } else {
+                void window.showInformationMessage('Redraft: open a Python file first');
+            }
+        });
+    const run = (editor: TextEditor, intent: Intent, argument: ReturnType<typeof fixTarget>): Promise<void> =>
+        edits.run(server, intent, editor.document, argument);
+    return [
+        register('rewriteSelection', async (editor) => {
+            const target = rewriteTarget(editor, '');
+            const warm = (instruction: string): void => {
+                const likely = { ...target, intent: 'rewrite', ...(instruction ? { instruction } : {}) };
+                server.command('redraft.warm', likely).catch(() => undefined); // the edit itself will complain
+            };
+            const instruction = await instructions.ask(settings().instructions, warm);
+            if (instruction !== undefined) {
+                await run(editor, 'rewrite', { ...target, ...(instruction ? { instruction } : {}) });
+            }
+        }),
+        register('fixThis', (editor) => run(editor, 'fix', fixTarget(editor))),
+        register('fillHere', (editor) => run(editor, 'fill', fillTarget(editor))),
+        register('cancelEdit', (editor) => {
+            edits.cancel(editor.document);
+            return Promise.resolve();
+        }),
+    ];
+}
+
+function reviewCommands({ reviews, preview }: Parts): Disposable[] {
+    const register = (name: string, work: (review: Review, hunk?: number) => Promise<void> | void): Disposable =>
+        commands.registerCommand(`redraft.${name}`, async (hunk?: unknown) => {
+            const review = reviews.active;
+            if (review) {
+                await work(review, typeof hunk === 'number' ? hunk : undefined);
+            } else {
+                void window.showInformationMessage('Redraft: there is no suggestion to review in this file');
+            }
+        });
+    return [
+        register('acceptHunk', (review, hunk) => reviews.decide(review, 'accepted', hunk)),
+        register('rejectHunk', (review, hunk) => reviews.decide(review, 'rejected', hunk)),
+        register('acceptAll', (review) => {
+            reviews.acceptAll(review);
+        }),
+        register('rejectAll', (review) => reviews.rejectAll(review)),
+        register('showNextSuggestion', (review) => reviews.show(review, review.index + 1)),
+        register('showPreviousSuggestion', (review) => reviews.show(review, review.index - 1)),
+        register('chooseSuggestion', (review) => chooseCandidate(review, reviews, preview)),
+        register('compareSuggestion', (review) => preview.compare(review, review.index)),
+    ];
+}
+
+function serverCommands(parts: Parts): Disposable[] {
+    const register = (name: string, work: () => unknown): Disposable => commands.registerCommand(`redraft.${name}`, work);
+    return [
+        register('restart', () => parts.server.restart()),
+        register('showLogs', () => {
+            parts.log.show();
+        }),
+        register('showStatus', parts.showStatus),
+        register('chooseModel', parts.chooseModel),
+        register('installEngine', parts.installEngine),
+        register('trySample', async () => {
+            await window.showTextDocument(await workspace.openTextDocument({ language: 'python', content: SAMPLE }));
+        }),
+        register('getStarted', () =>
+            commands.executeCommand('workbench.action.openWalkthrough', 'redraft.redraft#redraft.start', false),
+        ),
+    ];
+}

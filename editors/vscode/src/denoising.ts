@@ -1,0 +1,114 @@
+/** Draws the denoising in the editor: every streamed state over the text it is about to replace. */
+
+import {
+    Range,
+    ThemeColor,
+    window,
+    type DecorationOptions,
+    type Disposable,
+    type Position,
+    type TextDocument,
+    type TextEditor,
+} from 'vscode';
+import { splitLines } from './hunks';
+import type { Denoise } from './protocol';
+import { openDocument } from './review';
+
+const FRAME_MS = 30;
+const MASK = '\u2591';
+
+export class Denoising implements Disposable {
+    /** Hides a line and shows a text in its place, without touching the document. */
+    private readonly overlay = window.createTextEditorDecorationType({ textDecoration: 'none; display: none' });
+    private readonly span = window.createTextEditorDecorationType({
+        isWholeLine: true,
+        backgroundColor: new ThemeColor('editor.hoverHighlightBackground'),
+    });
+    private waiting: Denoise | undefined;
+    private timer: NodeJS.Timeout | undefined;
+
+    /** Marks the lines that an edit is about to change. */
+    begin(document: TextDocument, range: Range): void {
+        editorsOf(document).forEach((editor) => {
+            editor.setDecorations(this.span, [range]);
+        });
+    }
+
+    /** Shows a state soon; of several within one frame only the last. */
+    show(state: Denoise): void {
+        this.waiting = state;
+        this.timer ??= setTimeout(() => {
+            this.timer = undefined;
+            this.drawWaiting();
+        }, FRAME_MS);
+    }
+
+    end(document: TextDocument): void {
+        if (this.waiting?.uri === document.uri.toString()) {
+            this.waiting = undefined;
+        }
+        editorsOf(document).forEach((editor) => {
+            editor.setDecorations(this.overlay, []);
+            editor.setDecorations(this.span, []);
+        });
+    }
+
+    dispose(): void {
+        clearTimeout(this.timer);
+        this.overlay.dispose();
+        this.span.dispose();
+    }
+
+    private drawWaiting(): void {
+        const state = this.waiting;
+        this.waiting = undefined;
+        const document = state && openDocument(state.uri);
+        // A state of another version would stand on the wrong lines; the next one comes in milliseconds.
+        if (!state || document?.version !== state.version) {
+            return;
+        }
+        const { start, end } = state.range;
+        const range = document.validateRange(new Range(start.line, start.character, end.line, end.character));
+        const overlay = overlays(document, range, state.text);
+        editorsOf(document).forEach((editor) => {
+            editor.setDecorations(this.span, [shownLines(range)]);
+            editor.setDecorations(this.overlay, overlay);
+        });
+    }
+}
+
+function editorsOf(document: TextDocument): TextEditor[] {
+    return window.visibleTextEditors.filter((editor) => editor.document === document);
+}
+
+/** Without the line on which a selection of whole lines ends, at its very start. */
+export function shownLines({ start, end }: { start: Position; end: Position }): Range {
+    const last = end.character === 0 && end.line > start.line ? end.line - 1 : end.line;
+    return new Range(start.line, 0, last, 0);
+}
+
+/** One overlay a line that differs; lines that a state has more than the region go onto the last one. */
+function overlays(document: TextDocument, range: Range, text: string): DecorationOptions[] {
+    const { start, end } = shownLines(range);
+    const whole = end.line < range.end.line;
+    const head = document.lineAt(start.line).text.slice(0, range.start.character);
+    const tail = whole ? '' : document.lineAt(range.end.line).text.slice(range.end.character);
+    const lines = splitLines(head + text + tail);
+    if (whole && lines.at(-1) === '') {
+        lines.pop();
+    }
+    const room = end.line - start.line + 1;
+    if (lines.length > room) {
+        lines.push(lines.splice(room - 1).join(' \u23ce '));
+    }
+    return Array.from({ length: room }, (_, i) => i).flatMap((i) => {
+        const present = document.lineAt(start.line + i);
+        const wanted = lines[i] ?? '';
+        return present.text === wanted ? [] : [overlay(present.range, wanted)];
+    });
+}
+
+function overlay(range: Range, text: string): DecorationOptions {
+    const color = new ThemeColor(text.includes(MASK) ? 'editorGhostText.foreground' : 'editor.foreground');
+    return { range, renderOptions: { before: { contentText: text.replaceAll(/[ \t]/g, '\u00a0') || '\u00a0', color } } };
+}
