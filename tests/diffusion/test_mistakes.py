@@ -104,9 +104,7 @@ def corpus() -> tuple[tuple[str, str, str], ...]:
             at = rng.randrange(len(lines))
             span = "\n" + "\n".join(lines[at : at + count])
             if any(c not in f"{FILL}#\"'\n " for c in code_of(span)):  # more than prose and comments
-                found.append(
-                    ("\n".join(lines[:at]), span, "".join("\n" + line for line in lines[at + count :]))
-                )
+                found.append(("\n".join(lines[:at]), span, "".join("\n" + line for line in lines[at + count :])))
     return tuple(found)
 
 
@@ -218,20 +216,14 @@ def test_count_zero_and_blank_text_stay_as_they_are() -> None:
 
 
 fragments = st.lists(
-    st.sampled_from(
-        ["\n", "    ", " ", "\t", '"', "'", '"""', "#", "(", ")", "[", "]", "{", "}", ":", ",", "=", "\\"]
-    )
-    | st.sampled_from(
-        ["if ", "def f(", "else", "in", "x", "self.", "0", "f'", " == ", "for", "\r\n", FILL, "é"]
-    ),
+    st.sampled_from(["\n", "    ", " ", "\t", '"', "'", '"""', "#", "(", ")", "[", "]", "{", "}", ":", ",", "=", "\\"])
+    | st.sampled_from(["if ", "def f(", "else", "in", "x", "self.", "0", "f'", " == ", "for", "\r\n", FILL, "é"]),
     max_size=40,
 ).map("".join)
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    fragments | st.text(max_size=60), fragments | st.text(max_size=60), st.integers(0, 999), st.integers(1, 4)
-)
+@given(fragments | st.text(max_size=60), fragments | st.text(max_size=60), st.integers(0, 999), st.integers(1, 4))
 def test_never_raises_and_always_differs(span: str, scope: str, seed: int, count: int) -> None:
     once = break_span(span, scope, Random(seed), 1)
     assert (once != span) == bool(span.strip())

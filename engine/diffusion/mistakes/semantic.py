@@ -199,9 +199,7 @@ def alike_neighbours(text: str) -> list[tuple[Statement, Statement]]:
     """Neighbouring simple statements of one block."""
     lines = statements(text)
     return [
-        (a, b)
-        for a, b in pairwise(lines)
-        if a.newline >= 0 and a.indent == b.indent and not a.header and not b.header
+        (a, b) for a, b in pairwise(lines) if a.newline >= 0 and a.indent == b.indent and not a.header and not b.header
     ]
 
 
