@@ -40,20 +40,27 @@ def converter() -> Any:
 class Editor:
     """The smallest honest editor: one buffer, which the server's workspace edits change."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None, capabilities: lsp.ClientCapabilities | None = None) -> None:
         self.client = LanguageClient("redraft-demo", __version__, converter_factory=converter)
-        self.document = Document(path.resolve().as_uri(), path.read_text(), 1, "python", "utf-16")
+        self.document = Document(path.resolve().as_uri(), path.read_text() if text is None else text, 1, "python", "utf-16")
+        self.capabilities = capabilities or lsp.ClientCapabilities()
+        self.messages: list[str] = []
         self.steps = 0
         self.client.feature(lsp.WORKSPACE_APPLY_EDIT)(lambda params: self.apply_edit(params))
         self.client.feature("redraft/denoise")(lambda params: self.denoise(params))
         for method in ("redraft/status", lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS):
             self.client.feature(method)(lambda _: None)
-        self.client.feature(lsp.WINDOW_SHOW_MESSAGE)(lambda params: console.print(f"  server: {params.message}"))
+        self.client.feature(lsp.WINDOW_SHOW_MESSAGE)(lambda params: self.messages.append(params.message))
 
     def apply_edit(self, params: lsp.ApplyWorkspaceEditParams) -> lsp.ApplyWorkspaceEditResult:
         changes: list[Any] = [e for change in params.edit.document_changes or [] for e in change.edits]
         for edit in sorted(changes, key=lambda e: (-e.range.start.line, -e.range.start.character)):
             self.document.apply(lsp.TextDocumentContentChangePartial(edit.range, edit.new_text))
+        self.tell()
+        return lsp.ApplyWorkspaceEditResult(applied=True)
+
+    def tell(self) -> None:
+        """Tells the server of the buffer as it is now."""
         self.document.version = (self.document.version or 0) + 1
         self.client.text_document_did_change(
             lsp.DidChangeTextDocumentParams(
@@ -61,7 +68,6 @@ class Editor:
                 [lsp.TextDocumentContentChangeWholeDocument(self.document.text)],
             )
         )
-        return lsp.ApplyWorkspaceEditResult(applied=True)
 
     def denoise(self, params: Any) -> None:
         self.steps += 1
@@ -70,7 +76,8 @@ class Editor:
         """Seconds until the server has answered `initialize`."""
         began = time.monotonic()
         await self.client.start_io(sys.executable, "-m", "lsp_server")
-        await self.client.initialize_async(lsp.InitializeParams(lsp.ClientCapabilities()))
+        answer = await self.client.initialize_async(lsp.InitializeParams(self.capabilities))
+        self.document.encoding = getattr(answer.capabilities.position_encoding, "value", "utf-16")
         took = time.monotonic() - began
         self.client.initialized(lsp.InitializedParams())
         document = self.document

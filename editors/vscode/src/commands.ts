@@ -1,6 +1,6 @@
-/** The commands of the palette, the keys and the menus. Each is a few lines; the work is elsewhere. */
+/** The commands that edit and review. Each is a few lines; the work is elsewhere. */
 
-import { commands, window, workspace, type Disposable, type LogOutputChannel, type TextEditor } from 'vscode';
+import { commands, window, workspace, type Disposable, type TextEditor } from 'vscode';
 import { chooseCandidate } from './candidates';
 import type { Edits } from './edits';
 import type { Instructions } from './instruction';
@@ -32,23 +32,11 @@ def evens(numbers):
     return result
 `;
 
-export interface Parts {
-    server: Server;
-    edits: Edits;
-    reviews: Reviews;
-    preview: Preview;
-    instructions: Instructions;
-    log: LogOutputChannel;
-    installEngine: () => Promise<void>;
-    showStatus: () => Promise<void>;
-    chooseModel: () => Promise<void>;
+export async function openSample(): Promise<void> {
+    await window.showTextDocument(await workspace.openTextDocument({ language: 'python', content: SAMPLE }));
 }
 
-export function registerCommands(parts: Parts): Disposable[] {
-    return [...editCommands(parts), ...reviewCommands(parts), ...serverCommands(parts)];
-}
-
-function editCommands({ server, edits, instructions }: Parts): Disposable[] {
+export function registerEditCommands(server: Server, edits: Edits, instructions: Instructions): Disposable[] {
     const register = (name: string, work: (editor: TextEditor) => Promise<void>): Disposable =>
         commands.registerCommand(`redraft.${name}`, async () => {
             const editor = window.activeTextEditor;
@@ -59,7 +47,7 @@ function editCommands({ server, edits, instructions }: Parts): Disposable[] {
             }
         });
     const run = (editor: TextEditor, intent: Intent, argument: ReturnType<typeof fixTarget>): Promise<void> =>
-        edits.run(server, intent, editor.document, argument);
+        edits.run(intent, editor.document, argument);
     return [
         register('rewriteSelection', async (editor) => {
             const target = rewriteTarget(editor, '');
@@ -81,7 +69,7 @@ function editCommands({ server, edits, instructions }: Parts): Disposable[] {
     ];
 }
 
-function reviewCommands({ reviews, preview }: Parts): Disposable[] {
+export function registerReviewCommands(reviews: Reviews, preview: Preview): Disposable[] {
     const register = (name: string, work: (review: Review, hunk?: number) => Promise<void> | void): Disposable =>
         commands.registerCommand(`redraft.${name}`, async (hunk?: unknown) => {
             const review = reviews.active;
@@ -102,24 +90,5 @@ function reviewCommands({ reviews, preview }: Parts): Disposable[] {
         register('showPreviousSuggestion', (review) => reviews.show(review, review.index - 1)),
         register('chooseSuggestion', (review) => chooseCandidate(review, reviews, preview)),
         register('compareSuggestion', (review) => preview.compare(review, review.index)),
-    ];
-}
-
-function serverCommands(parts: Parts): Disposable[] {
-    const register = (name: string, work: () => unknown): Disposable => commands.registerCommand(`redraft.${name}`, work);
-    return [
-        register('restart', () => parts.server.restart()),
-        register('showLogs', () => {
-            parts.log.show();
-        }),
-        register('showStatus', parts.showStatus),
-        register('chooseModel', parts.chooseModel),
-        register('installEngine', parts.installEngine),
-        register('trySample', async () => {
-            await window.showTextDocument(await workspace.openTextDocument({ language: 'python', content: SAMPLE }));
-        }),
-        register('getStarted', () =>
-            commands.executeCommand('workbench.action.openWalkthrough', 'redraft.redraft#redraft.start', false),
-        ),
     ];
 }

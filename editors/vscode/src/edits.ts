@@ -3,11 +3,12 @@
 import {
     CancellationTokenSource,
     commands,
+    Disposable,
     Range,
     window,
     workspace,
-    type Disposable,
     type LogOutputChannel,
+    type ProviderResult,
     type TextDocument,
 } from 'vscode';
 import type { ExecuteCommandMiddleware } from 'vscode-languageclient/node';
@@ -34,17 +35,15 @@ interface Running {
 
 export class Edits implements Disposable {
     private readonly running = new Map<TextDocument, Running>();
-    private readonly disposables: Disposable[] = [];
+    private readonly disposables: Disposable;
 
     constructor(
+        private readonly server: Server,
         private readonly reviews: Reviews,
         private readonly denoising: Denoising,
         private readonly log: LogOutputChannel,
-    ) {}
-
-    /** @param server is not there yet when the middleware is made. */
-    attach(server: Server): void {
-        this.disposables.push(
+    ) {
+        this.disposables = Disposable.from(
             server.onDenoise((state) => {
                 const document = openDocument(state.uri);
                 if (document && this.running.has(document)) {
@@ -66,21 +65,19 @@ export class Edits implements Disposable {
     }
 
     /** The server's own commands come here when a code action runs them, so that those get a review too. */
-    middleware(server: () => Server): ExecuteCommandMiddleware {
-        return {
-            executeCommand: (command, args, next) => {
-                const intent = SERVER_COMMANDS[command];
-                const argument = args[0] as EditArgument | undefined;
-                const document = argument && openDocument(argument.uri);
-                if (!intent || !document || argument.all) {
-                    return next(command, args);
-                }
-                return this.run(server(), intent, document, argument);
-            },
-        };
-    }
+    readonly middleware: ExecuteCommandMiddleware = {
+        executeCommand: (command, args, next): ProviderResult<unknown> => {
+            const intent = SERVER_COMMANDS[command];
+            const argument = args[0] as EditArgument | undefined;
+            const document = argument && openDocument(argument.uri);
+            if (!intent || !document || argument.all) {
+                return next(command, args);
+            }
+            return this.run(intent, document, argument);
+        },
+    };
 
-    async run(server: Server, intent: Intent, document: TextDocument, argument: EditArgument): Promise<void> {
+    async run(intent: Intent, document: TextDocument, argument: EditArgument): Promise<void> {
         this.cancel(document);
         const { start, end } = argument.range;
         const range = new Range(start.line, start.character, end.line, end.character);
@@ -91,7 +88,7 @@ export class Edits implements Disposable {
         try {
             const asked = { ...argument, version: document.version };
             const request = settings().needsConfirmation ? asked : { ...asked, apply: false };
-            const outcome = await server.command<EditOutcome | null>(`redraft.${intent}`, request, running.cancel.token);
+            const outcome = await this.server.command<EditOutcome | null>(`redraft.${intent}`, request, running.cancel.token);
             this.finish(document, running);
             if (outcome?.proposal && !(await this.reviews.begin(document, outcome.proposal))) {
                 throw new Error('the code changed while Redraft was working on it, nothing was changed: run it again');
@@ -112,7 +109,7 @@ export class Edits implements Disposable {
     }
 
     dispose(): void {
-        this.disposables.forEach((disposable) => void disposable.dispose());
+        this.disposables.dispose();
     }
 
     private finish(document: TextDocument, running: Running): void {

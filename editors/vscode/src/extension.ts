@@ -1,7 +1,7 @@
 /** Puts the parts together, and follows settings, trust and the selected interpreter. */
 
-import { commands, window, workspace, type ExtensionContext } from 'vscode';
-import { registerCommands } from './commands';
+import { commands, window, workspace, type Disposable, type ExtensionContext, type LogOutputChannel } from 'vscode';
+import { openSample, registerEditCommands, registerReviewCommands } from './commands';
 import { Denoising } from './denoising';
 import { Edits } from './edits';
 import { installEngine } from './install';
@@ -17,58 +17,81 @@ import { effectOf, settings } from './settings';
 import { Status } from './status';
 
 const ASKED = 'redraft.askedToInstall';
+const RUNNING = 'redraft.running';
 
 let server: Server | undefined;
 
 export async function activate(context: ExtensionContext): Promise<void> {
     const log = window.createOutputChannel('Redraft', { log: true });
     const pythons = new Pythons(context.globalStorageUri.fsPath, log);
-    const reviews = new Reviews();
-    const denoising = new Denoising();
-    const edits = new Edits(reviews, denoising, log);
-    const started = new Server(pythons, log, edits.middleware(() => started));
+    const started = new Server(pythons, log);
     server = started;
     const status = new Status();
-    const preview = new Preview();
-    const install = async (): Promise<void> => {
-        await started.stop();
-        await installEngine(pythons, context.extensionPath, log);
-        await started.restart();
-    };
-    edits.attach(started);
-    const version = String((context.extension.packageJSON as { version: unknown }).version);
     context.subscriptions.push(
         log,
-        reviews,
-        new ReviewView(reviews),
-        denoising,
-        edits,
         started,
         status,
-        preview,
         started.onStatus((now) => {
             status.show(now);
+            void commands.executeCommand('setContext', RUNNING, started.running);
         }),
         started.onDenoise((state) => {
             status.step(state);
         }),
-        ...registerCommands({
-            server: started,
-            edits,
-            reviews,
-            preview,
-            instructions: new Instructions(context.globalState),
-            log,
-            installEngine: install,
-            showStatus: () => showStatus(started, status, version),
-            chooseModel: () => chooseModel(context.globalState),
-        }),
+        ...registerServerCommands(context, started, status, pythons, log),
     );
+    addEditing(context, started, log);
     follow(context, started);
     await started.restart();
     if (!started.running) {
-        void offerInstall(context, started, status.message, log);
+        void offerInstall(context, status.message, log);
     }
+}
+
+function addEditing(context: ExtensionContext, started: Server, log: LogOutputChannel): void {
+    const reviews = new Reviews();
+    const denoising = new Denoising();
+    const preview = new Preview();
+    const edits = new Edits(started, reviews, denoising, log);
+    started.middleware = edits.middleware;
+    const instructions = new Instructions(context.globalState);
+    context.subscriptions.push(
+        reviews,
+        new ReviewView(reviews),
+        denoising,
+        preview,
+        edits,
+        ...registerEditCommands(started, edits, instructions),
+        ...registerReviewCommands(reviews, preview),
+    );
+}
+
+function registerServerCommands(
+    context: ExtensionContext,
+    started: Server,
+    status: Status,
+    pythons: Pythons,
+    log: LogOutputChannel,
+): Disposable[] {
+    const version = String((context.extension.packageJSON as { version: unknown }).version);
+    const register = (name: string, work: () => unknown): Disposable => commands.registerCommand(`redraft.${name}`, work);
+    return [
+        register('restart', () => started.restart()),
+        register('showLogs', () => {
+            log.show();
+        }),
+        register('showStatus', () => showStatus(started, status, version)),
+        register('chooseModel', () => chooseModel(context.globalState)),
+        register('installEngine', async () => {
+            await started.stop();
+            await installEngine(pythons, context.extensionPath, log);
+            await started.restart();
+        }),
+        register('trySample', openSample),
+        register('getStarted', () =>
+            commands.executeCommand('workbench.action.openWalkthrough', 'redraft.redraft#redraft.start', false),
+        ),
+    ];
 }
 
 export async function deactivate(): Promise<void> {
@@ -102,11 +125,10 @@ function follow(context: ExtensionContext, started: Server): void {
 /** Once, on a machine without an engine. After that the status item says it. */
 async function offerInstall(
     context: ExtensionContext,
-    started: Server,
     reason: string,
-    log: ReturnType<typeof window.createOutputChannel> & Parameters<typeof notify>[0],
+    log: LogOutputChannel,
 ): Promise<void> {
-    if (context.globalState.get(ASKED) || started.running) {
+    if (context.globalState.get(ASKED)) {
         return;
     }
     await context.globalState.update(ASKED, true);

@@ -1,11 +1,11 @@
 /** The box that asks what to do with a selection. It remembers what was asked before. */
 
-import { window, type Memento, type QuickInputButton, type QuickPickItem } from 'vscode';
+import { ThemeIcon, window, type Memento, type QuickPickItem } from 'vscode';
 
 const KEY = 'redraft.instructions';
 const REMEMBERED = 30;
 const PAUSE_MS = 200;
-const FORGET: QuickInputButton = { iconPath: { id: 'close' } as QuickInputButton['iconPath'], tooltip: 'Forget' };
+const FORGET = { iconPath: new ThemeIcon('close'), tooltip: 'Forget' };
 
 interface Item extends QuickPickItem {
     instruction: string;

@@ -1,6 +1,7 @@
 /** How a review looks: coloured lines, the old text beside the new, and a lens with what can be done. */
 
 import {
+    Disposable,
     CodeLens,
     EventEmitter,
     languages,
@@ -12,7 +13,6 @@ import {
     window,
     type CodeLensProvider,
     type DecorationOptions,
-    type Disposable,
     type TextDocument,
     type TextEditor,
 } from 'vscode';
@@ -43,23 +43,27 @@ export class ReviewView implements Disposable, CodeLensProvider {
             textDecoration: 'line-through',
         },
     });
-    private readonly disposables: Disposable[];
+    private readonly disposables: Disposable;
 
     constructor(private readonly reviews: Reviews) {
-        this.disposables = [
+        this.disposables = Disposable.from(
             this.line,
             this.inserted,
             this.old,
             this.lensChanges,
             languages.registerCodeLensProvider(SELECTOR, this),
             reviews.onChange((document) => {
-                window.visibleTextEditors.filter((editor) => editor.document === document).forEach((e) => void this.draw(e));
+                for (const editor of window.visibleTextEditors.filter((editor) => editor.document === document)) {
+                    this.draw(editor);
+                }
                 this.lensChanges.fire();
             }),
             window.onDidChangeVisibleTextEditors((editors) => {
-                editors.forEach((editor) => void this.draw(editor));
+                editors.forEach((editor) => {
+                    this.draw(editor);
+                });
             }),
-        ];
+        );
     }
 
     provideCodeLenses(document: TextDocument): CodeLens[] {
@@ -78,7 +82,7 @@ export class ReviewView implements Disposable, CodeLensProvider {
     }
 
     dispose(): void {
-        this.disposables.forEach((disposable) => void disposable.dispose());
+        this.disposables.dispose();
     }
 
     private draw(editor: TextEditor): void {

@@ -1,6 +1,7 @@
 /** The reviews under way, one a document: what keeps them going and what ends them. */
 
 import {
+    Disposable,
     commands,
     EventEmitter,
     Range,
@@ -9,7 +10,6 @@ import {
     TextEditorRevealType,
     window,
     workspace,
-    type Disposable,
     type TextDocument,
     type TextDocumentChangeEvent,
 } from 'vscode';
@@ -21,12 +21,12 @@ const REVIEWING = 'redraft.reviewing';
 export class Reviews implements Disposable {
     private readonly reviews = new Map<TextDocument, Review>();
     private readonly changes = new EventEmitter<TextDocument>();
-    private readonly disposables: Disposable[];
+    private readonly disposables: Disposable;
     /** The hunks of a document's review are others, or elsewhere, or gone. */
     readonly onChange = this.changes.event;
 
     constructor() {
-        this.disposables = [
+        this.disposables = Disposable.from(
             this.changes,
             workspace.onDidChangeTextDocument((event) => {
                 this.follow(event);
@@ -37,7 +37,7 @@ export class Reviews implements Disposable {
             window.onDidChangeActiveTextEditor(() => {
                 this.setContext();
             }),
-        ];
+        );
     }
 
     of(document: TextDocument | undefined): Review | undefined {
@@ -101,7 +101,7 @@ export class Reviews implements Disposable {
     }
 
     dispose(): void {
-        this.disposables.forEach((disposable) => void disposable.dispose());
+        this.disposables.dispose();
     }
 
     private end(document: TextDocument): void {

@@ -27,6 +27,8 @@ export class Server implements Disposable {
     private readonly denoises = new EventEmitter<Denoise>();
     readonly onStatus = this.statuses.event;
     readonly onDenoise = this.denoises.event;
+    /** To be set before the first start. */
+    middleware: Middleware = {};
     python: Python | undefined;
     private client: LanguageClient | undefined;
     /** Starts and stops happen one after the other. */
@@ -36,7 +38,6 @@ export class Server implements Disposable {
     constructor(
         private readonly pythons: Pythons,
         private readonly log: LogOutputChannel,
-        private readonly middleware: Middleware,
     ) {}
 
     get running(): boolean {

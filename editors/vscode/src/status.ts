@@ -1,6 +1,7 @@
 /** What Redraft is doing and why it is not, in words: a status bar item and a language status item. */
 
 import {
+    Disposable,
     languages,
     LanguageStatusSeverity,
     MarkdownString,
@@ -8,7 +9,6 @@ import {
     ThemeColor,
     window,
     workspace,
-    type Disposable,
     type TextEditor,
 } from 'vscode';
 import type { Denoise, ServerStatus } from './protocol';
@@ -27,14 +27,14 @@ const RESTRICTED = "Restricted Mode: the Python and the engine settings of this 
 export class Status implements Disposable {
     private readonly bar = window.createStatusBarItem('redraft', StatusBarAlignment.Right, 90);
     private readonly item = languages.createLanguageStatusItem('redraft', SELECTOR);
-    private readonly disposables: Disposable[];
+    private readonly disposables: Disposable;
     private current: ServerStatus = { busy: true, kind: 'Normal', message: 'starting' };
 
     constructor() {
         this.bar.name = 'Redraft';
         this.bar.command = MENU;
         this.item.name = 'Redraft';
-        this.disposables = [
+        this.disposables = Disposable.from(
             this.bar,
             this.item,
             window.onDidChangeActiveTextEditor((editor) => {
@@ -43,7 +43,7 @@ export class Status implements Disposable {
             workspace.onDidGrantWorkspaceTrust(() => {
                 this.show(this.current);
             }),
-        ];
+        );
         this.show(this.current);
         this.showFor(window.activeTextEditor);
     }
@@ -83,7 +83,7 @@ export class Status implements Disposable {
     }
 
     dispose(): void {
-        this.disposables.forEach((disposable) => void disposable.dispose());
+        this.disposables.dispose();
     }
 
     private showFor(editor: TextEditor | undefined): void {

@@ -1,13 +1,15 @@
 /** Where a command means to work: from the cursor, the selection and the diagnostics to an edit's argument. */
 
-import { languages, type Diagnostic, type Range, type TextEditor } from 'vscode';
+import { languages, type Diagnostic, type Position, type Range, type TextEditor } from 'vscode';
 import type { EditArgument } from './protocol';
 
 /** A line that is a placeholder and nothing else. */
 const HOLE = /^(\s*)(\.\.\.|pass|# TODO.*)\s*$/;
 
-function argument({ document }: TextEditor, range: Range): EditArgument {
-    return { uri: document.uri.toString(), range };
+/** A vscode.Range becomes an array in JSON, so its positions are copied out of it. */
+function argument({ document }: TextEditor, { start, end }: Range): EditArgument {
+    const plain = ({ line, character }: Position): { line: number; character: number } => ({ line, character });
+    return { uri: document.uri.toString(), range: { start: plain(start), end: plain(end) } };
 }
 
 export function rewriteTarget(editor: TextEditor, instruction: string): EditArgument {

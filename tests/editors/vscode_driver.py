@@ -1,0 +1,251 @@
+"""Drives the real VS Code workbench: code-server in a headless Chromium.
+
+Owns the processes and the page; what is tested is elsewhere. Everything is found the way a user finds it:
+by the text on the screen and by keys.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTENSION = ROOT / "editors" / "vscode"
+CHROMIUM_FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+SETTINGS: dict[str, Any] = {
+    "redraft.interpreter": [sys.executable],
+    "redraft.deadlineMs": 60_000,
+    "editor.minimap.enabled": False,
+    "editor.autoClosingBrackets": "never",
+    "editor.autoIndent": "none",
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "files.autoSave": "off",
+    "telemetry.telemetryLevel": "off",
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": False,
+    "window.menuBarVisibility": "hidden",
+}
+
+
+def missing() -> str | None:
+    """What of the set-up is not there, in words."""
+    if not entry_script().exists():
+        return "code-server is not installed: run tests/editors/setup_code_server.sh"
+    if not chromium():
+        return "chromium is not installed: apt-get install chromium"
+    if not vsix().exists():
+        return "editors/vscode/redraft.vsix is not built: run `npm run package` there"
+    return None
+
+
+def entry_script() -> Path:
+    folder = Path(os.environ.get("REDRAFT_CODE_SERVER") or ROOT / ".cache" / "code-server")
+    return folder / "node_modules/code-server/out/node/entry.js"
+
+
+def chromium() -> str | None:
+    return os.environ.get("REDRAFT_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def vsix() -> Path:
+    return EXTENSION / "redraft.vsix"
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """The first truthy value of `condition`."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+class CodeServer:
+    """One code-server with the built extension installed, on a folder of its own."""
+
+    def __init__(self, settings: Mapping[str, Any] | None = None, *, trust: bool = True) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="rd-"))
+        self.workspace = self.home / "project"
+        self.workspace.mkdir()
+        self.user = self.home / "user"
+        self.extensions = self.home / "extensions"
+        self.runtime = self.home / "run"  # of the engine; short, for the sake of the socket's name
+        self.environment = {**os.environ, "REDRAFT_RUNTIME_DIR": str(self.runtime)}
+        self.trust = trust
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.change_settings({**SETTINGS, **(settings or {})})
+
+    def install(self) -> None:
+        self._run("--install-extension", str(vsix()))
+
+    def start(self) -> None:
+        trust = ["--disable-workspace-trust"] if self.trust else []
+        with (self.home / "code-server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command("--bind-addr", f"127.0.0.1:{self.port}", "--auth", "none", "--disable-telemetry",
+                              "--disable-update-check", *trust, str(self.workspace)),
+                env=self.environment, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        wait_for(self._answers, "code-server answers")
+
+    def stop(self) -> None:
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                [sys.executable, "-m", "engine.cli", "engine", "stop"], env=self.environment, timeout=30,
+                capture_output=True, check=False,
+            )  # fmt: skip
+        if self._process:
+            self._process.terminate()
+            self._process.wait(20)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def change_settings(self, changes: Mapping[str, Any]) -> None:
+        path = self.user / "User" / "settings.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        present = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**present, **changes}, indent=2))
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        path = self.workspace / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    def processes(self, word: str) -> list[int]:
+        """Those of this session (by its environment) whose command line holds `word`."""
+        found: list[int] = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                ours = str(self.runtime).encode() in (folder / "environ").read_bytes()
+                if ours and word.encode() in (folder / "cmdline").read_bytes():
+                    found.append(int(folder.name))
+        return found
+
+    def _command(self, *arguments: str) -> list[str]:
+        folders = ["--user-data-dir", str(self.user), "--extensions-dir", str(self.extensions)]
+        return ["node", str(entry_script()), *folders, *arguments]
+
+    def _run(self, *arguments: str) -> None:
+        subprocess.run(self._command(*arguments), env=self.environment, check=True, capture_output=True, timeout=120)
+
+    def _answers(self) -> bool:
+        with suppress(OSError):
+            return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=5).status == 200
+        return False
+
+
+class Workbench:
+    """The page, with the hands and the eyes of a user."""
+
+    def __init__(self, page: Page, server: CodeServer) -> None:
+        self.page, self.server = page, server
+
+    def load(self) -> None:
+        self.page.goto(f"http://127.0.0.1:{self.server.port}/?folder={self.server.workspace}")
+        self.page.locator(".monaco-workbench .part.editor").wait_for(timeout=60_000)
+
+    def open(self, name: str) -> None:
+        """Opens a file of the folder, and waits until Redraft is ready for it."""
+        self.page.keyboard.press("Control+p")
+        self.page.locator(".quick-input-widget input").fill(name)
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=name).first.wait_for()
+        self.page.keyboard.press("Enter")
+        self.page.locator(f".tab.active[data-resource-name='{name}']").wait_for(timeout=20_000)
+        self.page.locator(".editor-instance .view-line").first.wait_for(timeout=20_000)
+        self.status("Redraft")
+        self.focus()
+
+    def focus(self) -> None:
+        self.page.keyboard.press("Control+1")
+
+    def command(self, title: str) -> None:
+        self.page.keyboard.press("F1")
+        self.page.locator(".quick-input-widget input").fill(f">{title}")
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first.wait_for(timeout=10_000)
+        self.page.keyboard.press("Enter")
+
+    def go_to(self, line: int, column: int = 1) -> None:
+        self.page.keyboard.press("Control+g")
+        self.page.locator(".quick-input-widget input").fill(f":{line},{column}")
+        self.page.keyboard.press("Enter")
+        self.page.locator(".quick-input-widget").wait_for(state="hidden")
+
+    def select_lines(self, first: int, last: int) -> None:
+        self.go_to(first)
+        for _ in range(last - first):
+            self.page.keyboard.press("Shift+ArrowDown")
+        self.page.keyboard.press("Shift+End")
+
+    def lines(self) -> list[str]:
+        """The text on the screen, without what decorations add to it."""
+        found: list[str] = self.page.evaluate(
+            """() => [...document.querySelectorAll('.editor-instance .view-line')]
+                .map(line => [parseFloat(line.style.top), [...line.querySelectorAll('span > span')]
+                    .filter(part => !/ced-\\d+-\\d+|inline-folded/.test(part.className) || !part.className.includes('-after'))
+                    .filter(part => !getComputedStyle(part).textDecorationLine.includes('line-through'))
+                    .map(part => part.textContent).join('')])
+                .sort((a, b) => a[0] - b[0])
+                .map(([, text]) => text.replaceAll('\\u00a0', ' ').replaceAll('\\u200c', ''))"""
+        )
+        return found
+
+    def text(self) -> str:
+        return "\n".join(self.lines())
+
+    def lenses(self, title: str) -> Locator:
+        return self.page.locator(".codelens-decoration a", has_text=title)
+
+    def status(self, text: str, seconds: float = 60) -> str:
+        """Waits until the status bar item holds `text`, and returns all of it."""
+        item = self.page.locator(".statusbar-item", has_text="Redraft").first
+        return wait_for(lambda: item.count() and text in (shown := item.inner_text()) and shown, f"status {text!r}", seconds)
+
+    def notifications(self) -> list[str]:
+        return self.page.locator(".notification-list-item-message").all_inner_texts()
+
+    def clear_notifications(self) -> None:
+        self.command("Notifications: Clear All Notifications")
+
+    def save(self) -> None:
+        self.page.keyboard.press("Control+s")
+        self.page.locator(".tab.active.dirty").wait_for(state="detached", timeout=10_000)
+
+
+@contextmanager
+def workbench(server: CodeServer, *, size: tuple[int, int] = (1280, 800), video: Path | None = None) -> Iterator[Workbench]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
+        view: Any = {"width": size[0], "height": size[1]}
+        page = browser.new_page(viewport=view, **({"record_video_dir": video, "record_video_size": view} if video else {}))
+        page.set_default_timeout(15_000)
+        bench = Workbench(page, server)
+        bench.load()
+        try:
+            yield bench
+        finally:
+            page.close()
+            browser.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
