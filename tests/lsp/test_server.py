@@ -218,14 +218,6 @@ async def test_bad_ranges_files_and_arguments_are_refused(open_session: Any) -> 
     assert "characters" in (await session.command("redraft.rewrite", range=position(0)))["reason"]
 
 
-async def test_malformed_params_are_answered(open_session: Any) -> None:
-    session = await open_session("x = 1\n")
-    with pytest.raises(JsonRpcException) as caught:
-        await asyncio.wait_for(session.client.protocol.send_request_async("textDocument/codeAction", {"range": 3}), 5)
-    assert caught.value.code == -32602
-    assert await session.actions(at(0, 0, 3))
-
-
 async def test_cancelling_changes_nothing(open_session: Any) -> None:
     body = "".join(f"    value_{i} = compute({i})\n" for i in range(100))
     session = await open_session(f"def f():\n{body}")

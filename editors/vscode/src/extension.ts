@@ -21,7 +21,7 @@ const RUNNING = 'redraft.running';
 
 let server: Server | undefined;
 
-export async function activate(context: ExtensionContext): Promise<void> {
+export function activate(context: ExtensionContext): void {
     const log = window.createOutputChannel('Redraft', { log: true });
     const pythons = new Pythons(context.globalStorageUri.fsPath, log);
     const started = new Server(pythons, log);
@@ -42,10 +42,11 @@ export async function activate(context: ExtensionContext): Promise<void> {
     );
     addEditing(context, started, log);
     follow(context, started);
-    await started.restart();
-    if (!started.running) {
-        void offerInstall(context, status.message, log);
-    }
+    void started.restart().then(async () => {
+        if (!started.running) {
+            await offerInstall(context, status.message, log);
+        }
+    });
 }
 
 function addEditing(context: ExtensionContext, started: Server, log: LogOutputChannel): void {

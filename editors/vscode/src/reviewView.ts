@@ -38,7 +38,7 @@ export class ReviewView implements Disposable, CodeLensProvider {
     private readonly old = window.createTextEditorDecorationType({
         after: {
             margin: '0 0 0 2em',
-            color: new ThemeColor('descriptionForeground'),
+            color: new ThemeColor('editor.foreground'),
             backgroundColor: new ThemeColor('diffEditor.removedTextBackground'),
             textDecoration: 'line-through',
         },

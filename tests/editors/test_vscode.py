@@ -1,0 +1,315 @@
+"""Redraft in the real VS Code: the built .vsix in code-server, driven in Chromium.
+
+Set-up: tests/editors/setup_code_server.sh, chromium, and `npm run package` in editors/vscode. Without them
+these tests are skipped, in CI they fail.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+
+from engine.messages import EditRequest
+from scripted_engine import ScriptedEngine
+from vscode_driver import CodeServer, Workbench, missing, wait_for, workbench
+
+FUNCTIONS = """def clamp(value, low, high):
+    if value < low:
+        return low
+    if value > high:
+        return low
+    return value
+
+
+def mean(values):
+    total = 0
+    for value in values:
+        total += value
+    return total
+"""
+BROKEN = "def area(width, height)\n    return width * height\n"
+
+
+def two_changes(request: EditRequest) -> list[str]:
+    """The second return mended and the last line renamed: two hunks; and a second suggestion."""
+    mended = request.span.replace("if value > high:\n        return low", "if value > high:\n        return high")
+    return [mended.replace("if value < low:", "if low > value:"), request.span.replace("value", "x")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def set_up() -> None:
+    reason = missing()
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[ScriptedEngine]:
+    engine = ScriptedEngine()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def scripted(set_up: None, engine: ScriptedEngine) -> Iterator[Workbench]:
+    """A workbench whose engine is the scripted one."""
+    yield from running(CodeServer({"redraft.engine.url": engine.url}))
+
+
+@pytest.fixture(scope="module")
+def real(set_up: None) -> Iterator[Workbench]:
+    """A workbench with the embedded model."""
+    yield from running(CodeServer())
+
+
+def running(server: CodeServer) -> Iterator[Workbench]:
+    try:
+        server.install()
+        server.start()
+        with workbench(server) as bench:
+            yield bench
+    finally:
+        server.stop()
+
+
+def opened(bench: Workbench, name: str, text: str | bytes = FUNCTIONS) -> Workbench:
+    bench.server.write(name, text)
+    bench.open(name)
+    return bench
+
+
+def rewrite(bench: Workbench, first: int, last: int, instruction: str = "") -> None:
+    bench.select_lines(first, last)
+    bench.page.keyboard.press("Control+Alt+r")
+    bench.page.locator(".quick-input-title", has_text="Rewrite Selection").wait_for()
+    bench.page.keyboard.type(instruction)
+    bench.page.keyboard.press("Enter")
+
+
+def test_one_change_accepted_one_rejected_and_all_of_it_undone_at_once(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "review.py")
+    engine.script(two_changes)
+    rewrite(bench, 1, 6, "mend it")
+    wait_for(lambda: bench.lenses("Reject").count() == 3, "two changes to decide, and all")  # two, and "Reject all"
+    assert "if low > value:" in bench.text()
+    assert "return high" in bench.text()
+    bench.lenses("Accept").first.click()
+    wait_for(lambda: bench.lenses("Reject").count() == 1, "one change to decide")
+    bench.page.keyboard.press("Alt+n")
+    wait_for(lambda: bench.lenses("Accept").count() == 0, "the review is over")
+    assert bench.text().rstrip("\n") == FUNCTIONS.replace("if value < low:", "if low > value:").rstrip("\n")
+    bench.page.keyboard.press("Control+z")
+    wait_for(lambda: bench.text().rstrip("\n") == FUNCTIONS.rstrip("\n"), "one undo brings the original back")
+    bench.page.locator(".tab.active.dirty").wait_for(state="detached")
+
+
+def test_the_instruction_goes_to_the_engine_while_it_is_typed_and_is_remembered(
+    scripted: Workbench, engine: ScriptedEngine
+) -> None:
+    bench = opened(scripted, "remember.py")
+    engine.script(two_changes)
+    bench.select_lines(1, 6)
+    bench.page.keyboard.press("Control+Alt+r")
+    bench.page.locator(".quick-input-title", has_text="Rewrite Selection").wait_for()
+    bench.page.keyboard.type("use early returns")
+    wait_for(lambda: any(r.instruction == "use early returns" for r in engine.warmed), "the context is warmed")
+    assert not engine.requests
+    bench.page.keyboard.press("Enter")
+    wait_for(lambda: engine.requests, "the edit is asked for")
+    assert engine.requests[0].instruction == "use early returns"
+    assert engine.requests[0].span == "".join(FUNCTIONS.splitlines(True)[:6])
+    wait_for(lambda: bench.lenses("Accept").count(), "the review")
+    bench.page.keyboard.press("Control+Backspace")
+    wait_for(lambda: bench.text().rstrip("\n") == FUNCTIONS.rstrip("\n"), "all rejected")
+    bench.page.keyboard.press("Control+Alt+r")
+    bench.page.locator(".quick-input-list .monaco-list-row", has_text="use early returns").wait_for()
+    bench.page.keyboard.press("Escape")
+
+
+def test_the_denoising_is_drawn_and_escape_cancels_it(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "cancel.py")
+    engine.script(two_changes, steps=100, step_seconds=0.2)
+    rewrite(bench, 1, 6)
+    wait_for(lambda: "░░" in bench.page.locator(".editor-instance .view-lines").inner_text(), "masks on the screen")
+    bench.status("step")
+    bench.page.keyboard.press("Escape")
+    wait_for(lambda: engine.cancelled == 1, "the engine is told")
+    wait_for(lambda: "░" not in bench.page.locator(".editor-instance .view-lines").inner_text(), "the drawing is gone")
+    assert bench.text().rstrip("\n") == FUNCTIONS.rstrip("\n")
+    bench.page.locator(".tab.active.dirty").wait_for(state="detached")
+
+
+def test_typing_above_moves_the_edit_and_typing_in_it_cancels(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "typing.py", "import os\n\n\n" + FUNCTIONS)
+    engine.script(two_changes, steps=10, step_seconds=0.3)
+    rewrite(bench, 4, 9)
+    wait_for(lambda: engine.requests, "the edit is under way")
+    bench.go_to(1, 10)
+    bench.page.keyboard.type(", sys\nimport re")
+    wait_for(lambda: bench.lenses("Accept").count(), "the edit arrives all the same")
+    assert bench.lines()[:2] == ["import os, sys", "import re"]
+    assert "        return high" in bench.lines()
+    assert bench.lines().count("def mean(values):") == 1
+    bench.page.keyboard.press("Control+Backspace")
+    engine.script(two_changes, steps=100, step_seconds=0.2)
+    rewrite(bench, 5, 10)
+    wait_for(lambda: engine.requests, "another edit is under way")
+    bench.go_to(6, 1)
+    bench.page.keyboard.type("#")
+    wait_for(lambda: engine.cancelled == 1, "typing in the region cancels")
+    assert "#    if value < low:" in bench.text()
+
+
+def test_suggestions_are_gone_through_and_rejecting_leaves_no_trace(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "suggestions.py")
+    engine.script(two_changes)
+    rewrite(bench, 1, 6)
+    wait_for(lambda: bench.lenses("Suggestion 1 of 2").count(), "the first")
+    bench.page.keyboard.press("Alt+]")
+    wait_for(lambda: bench.lenses("Suggestion 2 of 2").count(), "the second")
+    assert "def clamp(x, low, high):" in bench.text()
+    bench.page.keyboard.press("Alt+[")
+    wait_for(lambda: "if low > value:" in bench.text(), "the first again")
+    bench.lenses("Suggestion 1 of 2").click()
+    bench.page.keyboard.press("ArrowDown")
+    wait_for(lambda: "def clamp(x, low, high):" in bench.text(), "the list shows what it stands on")
+    bench.page.keyboard.press("Escape")
+    wait_for(lambda: "if low > value:" in bench.text(), "leaving the list changes nothing")
+    bench.focus()
+    bench.page.keyboard.press("Control+Backspace")
+    wait_for(lambda: bench.text().rstrip("\n") == FUNCTIONS.rstrip("\n"), "the original")
+    bench.page.locator(".tab.active.dirty").wait_for(state="detached")
+
+
+def test_emoji_and_crlf_stay_as_they_are(scripted: Workbench, engine: ScriptedEngine) -> None:
+    text = 'name = "👩‍👩‍👧 é"\r\n' + FUNCTIONS.replace("value", "𝑣").replace("\n", "\r\n")
+    bench = opened(scripted, "crlf.py", text.encode())
+    engine.script(lambda request: [request.span.replace("𝑣 < low", "low > 𝑣")])
+    rewrite(bench, 2, 7)
+    wait_for(lambda: bench.lenses("Accept").count(), "the review")
+    assert "\r\n" in engine.requests[0].span
+    bench.page.keyboard.press("Control+Enter")
+    wait_for(lambda: bench.lenses("Accept").count() == 0, "accepted")
+    bench.save()
+    saved = (bench.server.workspace / "crlf.py").read_bytes().decode()
+    assert saved == text.replace("𝑣 < low", "low > 𝑣")
+
+
+def test_the_last_line_without_its_ending(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "last.py", "a = 1\nb = 2")
+    engine.script(lambda request: [request.span + " + 3\nc = 4"])
+    rewrite(bench, 2, 2)
+    wait_for(lambda: bench.lenses("Accept").count(), "the review")
+    bench.page.keyboard.press("Control+Enter")
+    bench.save()
+    assert (bench.server.workspace / "last.py").read_text() == "a = 1\nb = 2 + 3\nc = 4"
+
+
+def test_files_with_secrets_stay_here(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "secrets.py", "token = 'abc'\n")
+    engine.script(two_changes)
+    rewrite(bench, 1, 1)
+    wait_for(lambda: any("excluded by" in text for text in bench.notifications()), "the reason is shown")
+    assert not engine.requests
+    assert not engine.warmed
+    bench.clear_notifications()
+
+
+def test_settings_restart_the_server_only_when_they_must(scripted: Workbench) -> None:
+    bench = opened(scripted, "settings.py", BROKEN)
+    squiggle = bench.page.locator(".squiggly-error")
+    squiggle.first.wait_for()
+    before = bench.server.processes("lsp_server")
+    bench.server.change_settings({"redraft.diagnostics.enable": False})
+    bench.go_to(3)
+    bench.page.keyboard.type(" ")
+    wait_for(lambda: squiggle.count() == 0, "no more diagnostics")
+    assert bench.server.processes("lsp_server") == before
+    bench.server.change_settings({"redraft.logLevel": "debug", "redraft.diagnostics.enable": True})
+    wait_for(lambda: (now := bench.server.processes("lsp_server")) and now != before, "another server")
+    squiggle.first.wait_for()
+
+
+def test_the_server_is_restarted_and_goes_on(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "restart.py")
+    before = bench.server.processes("lsp_server")
+    bench.command("Redraft: Restart Server")
+    wait_for(lambda: (now := bench.server.processes("lsp_server")) and now != before, "another server")
+    engine.script(two_changes)
+    bench.focus()
+    rewrite(bench, 1, 6)
+    wait_for(lambda: bench.lenses("Accept").count(), "an edit by the new server")
+    bench.page.keyboard.press("Control+Enter")
+
+
+def test_a_server_that_dies_is_started_again(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "dies.py")
+    before = bench.server.processes("lsp_server")
+    for process in before:
+        os.kill(process, signal.SIGKILL)
+    wait_for(lambda: (now := bench.server.processes("lsp_server")) and now != before, "another server")
+    bench.status("Redraft")
+    engine.script(two_changes)
+    rewrite(bench, 1, 6)
+    wait_for(lambda: bench.lenses("Accept").count(), "an edit by the new server")
+    bench.page.keyboard.press("Control+Enter")
+
+
+def test_fix_from_the_light_bulb_with_the_embedded_model(real: Workbench) -> None:
+    bench = opened(real, "bulb.py", BROKEN)
+    bench.page.locator(".squiggly-error").first.wait_for()
+    bench.go_to(1, 24)
+    bench.page.keyboard.press("Control+.")
+    action = bench.page.locator(".action-widget .monaco-list-row", has_text="Fix with Redraft")
+    action.first.wait_for()
+    bench.page.keyboard.press("Enter")
+    wait_for(lambda: bench.lenses("Accept").count(), "a suggestion", 120)
+    bench.page.keyboard.press("Control+Enter")
+    wait_for(lambda: bench.page.locator(".squiggly-error").count() == 0, "the error is gone")
+    bench.page.keyboard.press("Control+z")
+    wait_for(lambda: bench.text().rstrip("\n") == BROKEN.rstrip("\n"), "undone")
+
+
+def test_the_engine_is_killed_and_the_next_edit_starts_another(real: Workbench) -> None:
+    bench = opened(real, "killed.py", BROKEN)
+    bench.page.locator(".squiggly-error").first.wait_for()
+    for process in bench.server.processes("engine.service.daemon"):
+        os.kill(process, signal.SIGKILL)
+    bench.go_to(1, 1)
+    bench.page.keyboard.press("Control+Alt+.")
+    wait_for(lambda: bench.lenses("Accept").count(), "a suggestion of a new engine", 120)
+    bench.page.keyboard.press("Control+Enter")
+    assert bench.server.processes("engine.service.daemon")
+
+
+def test_the_status_says_what_runs(real: Workbench) -> None:
+    bench = opened(real, "status.py", BROKEN)
+    bench.command("Redraft: Status")
+    rows = bench.page.locator(".quick-input-list .monaco-list-row")
+    rows.filter(has_text="parameters, on cpu").wait_for(timeout=60_000)
+    assert rows.filter(has_text="redraft.interpreter").count() == 1
+    bench.page.keyboard.press("Escape")
+
+
+def test_an_untrusted_workspace_cannot_choose_what_runs(set_up: None) -> None:
+    server = CodeServer({"redraft.interpreter": [], "security.workspace.trust.startupPrompt": "never"}, trust=False)
+    trap = server.write("trap.sh", "#!/bin/sh\ntouch sprung\n")
+    trap.chmod(0o755)
+    (server.workspace / ".vscode").mkdir()
+    server.write(".vscode/settings.json", json.dumps({"redraft.interpreter": [str(trap)]}))
+    for bench in running(server):
+        server.write("a.py", FUNCTIONS)
+        bench.open("a.py")
+        bench.status("the engine is not installed yet")
+        wait_for(lambda: any("Install Engine" in text for text in bench.notifications()), "the remedy is offered")
+        time.sleep(1)
+        assert not list(server.home.rglob("sprung"))
