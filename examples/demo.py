@@ -42,7 +42,9 @@ class Editor:
 
     def __init__(self, path: Path, text: str | None = None, capabilities: lsp.ClientCapabilities | None = None) -> None:
         self.client = LanguageClient("redraft-demo", __version__, converter_factory=converter)
-        self.document = Document(path.resolve().as_uri(), path.read_text() if text is None else text, 1, "python", "utf-16")
+        self.document = Document(
+            path.resolve().as_uri(), path.read_text() if text is None else text, 1, "python", "utf-16"
+        )
         self.capabilities = capabilities or lsp.ClientCapabilities()
         self.messages: list[str] = []
         self.steps = 0

@@ -19,14 +19,14 @@ class RedraftProtocol(LanguageServerProtocol):
     """Text synchronisation goes to `RedraftServer.documents`; pygls' own mirror splits lines by
     `str.splitlines`, which is not LSP's idea of a line."""
 
-    _server: RedraftServer
+    _server: RedraftServer  # type: ignore[assignment]
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         """Answers a request whose params have the wrong shape with -32602 (pygls would stay silent)."""
         try:
             return super().structure_message(data)
         except JsonRpcException as error:
-            if isinstance(data, dict) and "method" in data and "id" in data:
+            if "method" in data and "id" in data:
                 self._result_types.pop(data["id"], None)
                 invalid = JsonRpcInvalidParams(message=f"invalid params for {str(data['method'])[:80]}")
                 self._send_response(data["id"], None, invalid.to_response_error())

@@ -5,12 +5,14 @@ Times of one denoising step stand beside it, because only their ratio says what 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -21,10 +23,12 @@ REPEATS = 5
 @dataclass(frozen=True, slots=True)
 class Machine:
     """`gflops`: float32 matrix multiplication, 10^9 operations per second. `gigabytes_per_s`: read plus
-    written, in a copy larger than the caches."""
+    written, in a copy larger than the caches. `load`: processes that wanted a core in the minute before
+    (None where the system does not say); well above zero, other work disturbed the figures."""
 
     processor: str
     cores: int
+    load: float | None
     device: str
     threads: int
     torch: str
@@ -37,6 +41,7 @@ def measure_machine(device: str = "cpu") -> Machine:
     return Machine(
         processor=processor_name(device),
         cores=os.cpu_count() or 1,
+        load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         device=device,
         threads=torch.get_num_threads(),
         torch=torch.__version__,
@@ -46,9 +51,13 @@ def measure_machine(device: str = "cpu") -> Machine:
 
 
 def processor_name(device: str) -> str:
-    return (
-        torch.cuda.get_device_name(device) if device.startswith("cuda") else platform.processor() or platform.machine()
-    )
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    with contextlib.suppress(OSError):  # only Linux has the file, and only there is platform.processor() vague
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def measure_matmul(device: str) -> float:

@@ -67,7 +67,8 @@ class EmbeddedDenoiser:
     """A `SpanDenoiser` with its tokenizer and an LRU of encoded contexts, bounded in bytes."""
 
     def __init__(self, model: SpanDenoiser, vocabulary: Vocabulary, name: str, device: str = "cpu") -> None:
-        self.model = model.to(device).eval()
+        self.model = model.eval()
+        torch.nn.Module.to(model, device)
         self.vocabulary, self.name, self.device = vocabulary, name, device
         self.parameters = sum(p.numel() for p in model.parameters())
         self.max_canvas = model.config.max_canvas

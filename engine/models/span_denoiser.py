@@ -131,6 +131,7 @@ class Block(nn.Module):
 class SpanDenoiser(PreTrainedModel):
     """Token, delete and insert predictions for every canvas position, given a context."""
 
+    config: SpanDenoiserConfig
     config_class = SpanDenoiserConfig
     base_model_prefix = "model"
     main_input_name = "canvas_ids"
@@ -150,7 +151,7 @@ class SpanDenoiser(PreTrainedModel):
             nn.init.normal_(module.weight, std=0.02)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=module.in_features**-0.5)
-            if module.bias is not None:
+            if module.bias is not None:  # pyright: ignore[reportUnnecessaryComparison]
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.RMSNorm):
             nn.init.ones_(module.weight)
@@ -215,5 +216,5 @@ def joint_mask(batch: int, length: int, canvas_mask: Tensor | None, context: Key
         if context_mask is None:
             shape = (batch, context.layers[0][0].shape[2])
             context_mask = torch.ones(shape, dtype=torch.bool, device=device)
-        canvas_mask = torch.cat((cast(Tensor, context_mask), canvas_mask), dim=1)
+        canvas_mask = torch.cat((context_mask, canvas_mask), dim=1)
     return canvas_mask[:, None, None, :]

@@ -174,7 +174,11 @@ class Daemon:
         except EditError as error:
             self.message = f"kept the old weights: {error.message}"
             return
-        self.scheduler.errand(lambda _: setattr(self.scheduler, "denoiser", fresh))
+
+        def exchange(_: Any) -> None:
+            self.scheduler.denoiser = fresh
+
+        self.scheduler.errand(exchange)
         self.message = "ready, weights reloaded"
 
     async def _watch_idleness(self) -> None:

@@ -49,7 +49,7 @@ _converter.register_structure_hook(bool, _exactly(bool))
 def pack(kind: str, **fields: Any) -> bytes:
     """One frame. Dataclasses among `fields` become maps. Raises FrameError("too_large")."""
     plain = {k: asdict(v) if hasattr(v, "__dataclass_fields__") else v for k, v in fields.items()}
-    body = msgpack.packb({"type": kind, **plain})
+    body: bytes = msgpack.packb({"type": kind, **plain})  # type: ignore[assignment]
     if len(body) > MAX_FRAME:
         raise FrameError("too_large", f"the request has {len(body):,} bytes, the limit is {MAX_FRAME:,}")
     return HEADER.pack(len(body)) + body

@@ -7,7 +7,7 @@ critical path.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -63,8 +63,12 @@ class Batch:
     canvases: int
 
     def to(self, device: torch.device) -> Batch:
-        moved = {name: getattr(self, name) for name in self.__slots__}
-        return Batch(**{k: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for k, v in moved.items()})
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name in self.__slots__
+            if isinstance(value := getattr(self, name), Tensor)
+        }
+        return replace(self, **moved)
 
 
 @dataclass(slots=True)

@@ -58,7 +58,7 @@ def train(config: StageConfig) -> None:
         torch.set_num_threads(config.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     run = Run(config, device)
-    signal.signal(signal.SIGTERM, lambda *_: run.stop())
+    signal.signal(signal.SIGTERM, run.stop)
     config.out.mkdir(parents=True, exist_ok=True)
     stream = TrainingStream(config.stream, run.model.config, start=run.step)
     loader = DataLoader(
@@ -76,7 +76,8 @@ class Run:
 
     def __init__(self, config: StageConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.model = initial_model(config).to(device)
+        self.model = initial_model(config)
+        nn.Module.to(self.model, device)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.optimizers = make_optimizers(self.model, config)
         self.step, self.elapsed, self.tokens = 0, 0.0, 0
@@ -95,7 +96,8 @@ class Run:
     def finished(self) -> bool:
         return self.stopped or self.progress >= 1
 
-    def stop(self) -> None:
+    def stop(self, *_: object) -> None:
+        """Ends the run after the present step; a signal handler."""
         self.stopped = True
 
     def advance(self, batch: Batch) -> None:

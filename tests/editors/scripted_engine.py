@@ -84,14 +84,20 @@ class ScriptedEngine:
         texts = self.answer(request)
         final = texts[0] if texts else request.span
         for step in range(1, self.steps + 1):
-            writer.write(frames.pack("state", id=number, state=DenoisingState(step, self.steps, half_done(final, step / self.steps))))
+            writer.write(
+                frames.pack(
+                    "state", id=number, state=DenoisingState(step, self.steps, half_done(final, step / self.steps))
+                )
+            )
             await asyncio.sleep(self.step_seconds)
         candidates = tuple(Candidate(text, -0.1 * (i + 1), True) for i, text in enumerate(texts))
         result = EditResult(candidates, self.steps, self.steps, 1.0, "done" if texts else "unchanged")
         writer.write(frames.pack("result", id=number, result=result))
 
     def _status(self) -> EngineStatus:
-        return EngineStatus("0.1.0", "scripted", 1_000_000, "cpu", "ready", "ready", 1, 1.0, 10.0, len(self.requests), 0)
+        return EngineStatus(
+            "0.1.0", "scripted", 1_000_000, "cpu", "ready", "ready", 1, 1.0, 10.0, len(self.requests), 0
+        )
 
 
 def half_done(text: str, share: float) -> str:

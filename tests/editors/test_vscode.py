@@ -81,6 +81,15 @@ def running(server: CodeServer) -> Iterator[Workbench]:
         server.stop()
 
 
+@pytest.fixture(autouse=True)
+def picture(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With REDRAFT_PICTURES set to a folder: what the screen showed at the end of each test."""
+    yield
+    folder = os.environ.get("REDRAFT_PICTURES")
+    for name in {"scripted", "real"} & set(request.fixturenames) if folder else ():
+        request.getfixturevalue(name).page.screenshot(path=f"{folder}/{request.node.name}.png")
+
+
 def opened(bench: Workbench, name: str, text: str | bytes = FUNCTIONS) -> Workbench:
     bench.server.write(name, text)
     bench.open(name)
@@ -95,7 +104,9 @@ def rewrite(bench: Workbench, first: int, last: int, instruction: str = "") -> N
     bench.page.keyboard.press("Enter")
 
 
-def test_one_change_accepted_one_rejected_and_all_of_it_undone_at_once(scripted: Workbench, engine: ScriptedEngine) -> None:
+def test_one_change_accepted_one_rejected_and_all_of_it_undone_at_once(
+    scripted: Workbench, engine: ScriptedEngine
+) -> None:
     bench = opened(scripted, "review.py")
     engine.script(two_changes)
     rewrite(bench, 1, 6, "mend it")
@@ -169,7 +180,9 @@ def test_typing_above_moves_the_edit_and_typing_in_it_cancels(scripted: Workbenc
     assert "#    if value < low:" in bench.text()
 
 
-def test_suggestions_are_gone_through_and_rejecting_leaves_no_trace(scripted: Workbench, engine: ScriptedEngine) -> None:
+def test_suggestions_are_gone_through_and_rejecting_leaves_no_trace(
+    scripted: Workbench, engine: ScriptedEngine
+) -> None:
     bench = opened(scripted, "suggestions.py")
     engine.script(two_changes)
     rewrite(bench, 1, 6)

@@ -164,6 +164,7 @@ class Workbench:
 
     def open(self, name: str) -> None:
         """Opens a file of the folder, and waits until Redraft is ready for it."""
+        self.page.keyboard.press("Escape")
         self.page.keyboard.press("Control+p")
         self.page.locator(".quick-input-widget input").fill(name)
         self.page.locator(".quick-input-list .monaco-list-row", has_text=name).first.wait_for()
@@ -216,7 +217,9 @@ class Workbench:
     def status(self, text: str, seconds: float = 60) -> str:
         """Waits until the status bar item holds `text`, and returns all of it."""
         item = self.page.locator(".statusbar-item", has_text="Redraft").first
-        return wait_for(lambda: item.count() and text in (shown := item.inner_text()) and shown, f"status {text!r}", seconds)
+        return wait_for(
+            lambda: item.count() and text in (shown := item.inner_text()) and shown, f"status {text!r}", seconds
+        )
 
     def notifications(self) -> list[str]:
         return self.page.locator(".notification-list-item-message").all_inner_texts()
@@ -230,11 +233,15 @@ class Workbench:
 
 
 @contextmanager
-def workbench(server: CodeServer, *, size: tuple[int, int] = (1280, 800), video: Path | None = None) -> Iterator[Workbench]:
+def workbench(
+    server: CodeServer, *, size: tuple[int, int] = (1280, 800), video: Path | None = None
+) -> Iterator[Workbench]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
         view: Any = {"width": size[0], "height": size[1]}
-        page = browser.new_page(viewport=view, **({"record_video_dir": video, "record_video_size": view} if video else {}))
+        page = browser.new_page(
+            viewport=view, **({"record_video_dir": video, "record_video_size": view} if video else {})
+        )
         page.set_default_timeout(15_000)
         bench = Workbench(page, server)
         bench.load()

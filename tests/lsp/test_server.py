@@ -50,9 +50,7 @@ class Session:
 
     async def command(self, name: str, **argument: Any) -> Any:
         fields = {"uri": self.editor.document.uri, "version": self.editor.document.version, **argument}
-        return plain(
-            await self.client.workspace_execute_command_async(lsp.ExecuteCommandParams(name, [fields]))
-        )
+        return plain(await self.client.workspace_execute_command_async(lsp.ExecuteCommandParams(name, [fields])))
 
     async def fix(self, line: int) -> Any:
         return await self.command("redraft.fix", range=position(line), message="syntax error")
@@ -88,7 +86,8 @@ async def open_session(tmp_path: Path) -> AsyncIterator[Any]:
 
 
 @pytest_lsp.fixture(
-    config=ClientServerConfig(server_command=[sys.executable, "-m", "lsp_server"]), params=["neovim", "visual_studio_code"]
+    config=ClientServerConfig(server_command=[sys.executable, "-m", "lsp_server"]),
+    params=["neovim", "visual_studio_code"],
 )
 async def real_client(request: pytest.FixtureRequest, lsp_client: LanguageClient) -> AsyncIterator[None]:
     lsp_client.feature(lsp.CLIENT_REGISTER_CAPABILITY)(lambda _: None)

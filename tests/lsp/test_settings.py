@@ -11,7 +11,12 @@ from lsp_server.settings import Settings, project_settings, updated
 
 
 def test_values_are_taken_and_wrong_ones_named_with_the_valid_ones() -> None:
-    tree = {"candidates": 7, "diagnostics": {"severity": "loud"}, "inline": {"enable": True, "debounceMs": -1}, "colour": 1}
+    tree = {
+        "candidates": 7,
+        "diagnostics": {"severity": "loud"},
+        "inline": {"enable": True, "debounceMs": -1},
+        "colour": 1,
+    }
     settings, problems = updated(Settings(), tree)
     assert settings.candidates == 7
     assert settings.inline_enable
@@ -37,7 +42,19 @@ def test_project_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".env", ".env.local", "a.pem", "server.key", "id_rsa", "id_rsa.pub", ".netrc", "secrets.yml", "x.tfstate", "C.PEM"]
+    "name",
+    [
+        ".env",
+        ".env.local",
+        "a.pem",
+        "server.key",
+        "id_rsa",
+        "id_rsa.pub",
+        ".netrc",
+        "secrets.yml",
+        "x.tfstate",
+        "C.PEM",
+    ],
 )
 def test_secret_files_are_excluded(name: str) -> None:
     assert excluded_by(f"file:///home/me/{name}")

@@ -13,7 +13,23 @@ from lsp_server.diffs import minimal_edits
 from lsp_server.text import Document
 
 CASES = int(os.environ.get("REDRAFT_CASES", "3000"))
-PIECES = ["a", "bc ", "é", "漢", "🙂", "👩\u200d🚀", "\n", "\r\n", "\r", "\t", "\x0c", "\u2028", "\x85", "\ufeff", "x = 1"]
+PIECES = [
+    "a",
+    "bc ",
+    "é",
+    "漢",
+    "🙂",
+    "👩\u200d🚀",
+    "\n",
+    "\r\n",
+    "\r",
+    "\t",
+    "\x0c",
+    "\u2028",
+    "\x85",
+    "\ufeff",
+    "x = 1",
+]
 ENCODINGS = ["utf-8", "utf-16", "utf-32"]
 
 
