@@ -26,6 +26,7 @@ MAX_SPAN = 20_000  # characters
 FILL_LENGTHS = (4, 8, 16, 32)  # masks that a fill of unknown length starts from
 CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
 REPORTED_LATE = 2  # lines: parsers notice some faults only on a later line
+FAR = 40  # lines: a fault reported further below the span is another one
 REWRITE_STRENGTH, FIX_MARGIN = 0.3, 2.0
 
 Answers = list[CanvasLogits]
@@ -199,6 +200,8 @@ def edit_block(work: Work, block: str, final: bool) -> Block:
         last = work.judge.first_line + block.count("\n")
         if not final and fault.line > last + REPORTED_LATE:
             return []  # the fault is further down
+        if fault.line < work.judge.first_line or fault.line > last + FAR:
+            return (yield from improve_block(work, canvas))  # another fault is in the way of a verdict
         return (yield from repair_block(work, canvas, fault, work.judge))
     return (yield from improve_block(work, canvas))
 
@@ -215,7 +218,10 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
         return float("inf") if left is None and judge.confirm(text) else float(left.line if left else 0)
 
     search = judged_search(canvas, verdict, nearness(len(canvas), at), limit=max(8, work.request.candidates))
-    return (yield from drive(work, search, limit=8))
+    mended = yield from drive(work, search, limit=8)
+    if mended:  # their own likelihoods, for the caller; the order is the search's
+        yield from work.ask([child.canvas for child in mended], limit=8)
+    return [Child(work.scores[tuple(child.canvas)], child.canvas) for child in mended]
 
 
 def improve_block(work: Work, canvas: list[int]) -> Block:

@@ -51,7 +51,8 @@ def test_a_deadline_is_kept(denoiser) -> None:
 
 
 def test_cancelling_ends_the_session_before_the_next_step(denoiser) -> None:
-    session = edit_session(BROKEN, denoiser)
+    request = EditRequest("rewrite", "", "".join(f"value_{i} = compute({i})\n" for i in range(9)), "", strength=0.9)
+    session = edit_session(request, denoiser)
     seen = []
     with pytest.raises(EditError) as caught:
         run_session(session, denoiser, on_state=seen.append, cancelled=lambda: len(seen) == 2)

@@ -93,7 +93,7 @@ class Daemon:
         self.message = "loading the model"
         self.scheduler: Any = None  # a Scheduler once loaded; its module imports torch
         self.token: str | None = None
-        self.open_requests = 0
+        self.connections: set[Connection] = set()
         self.loaded: asyncio.Event
         self.stopping: asyncio.Event
 
@@ -184,12 +184,15 @@ class Daemon:
     async def _watch_idleness(self) -> None:
         while True:
             await asyncio.sleep(min(1.0, self.idle_s / 4))
-            if not self.open_requests and time.monotonic() - self.last_request > self.idle_s:
+            if any(connection.jobs for connection in self.connections):
+                self.last_request = time.monotonic()
+            elif time.monotonic() - self.last_request > self.idle_s:
                 logger.info("idle for %.0f s, stopping", self.idle_s)
                 self.stopping.set()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(self, reader, writer)
+        self.connections.add(connection)
         try:
             await connection.run()
         except (asyncio.IncompleteReadError, OSError):
@@ -197,6 +200,7 @@ class Daemon:
         except FrameError as error:
             connection.send("error", id=None, code=error.code, message=str(error))
         finally:
+            self.connections.discard(connection)
             connection.close()
 
     def status(self) -> EngineStatus:
@@ -298,7 +302,6 @@ class Connection:
             on_error=lambda error: self._finish("error", number, code=error.code, message=error.message),
         )
         self.jobs[number] = job
-        self.daemon.open_requests += 1
         self.daemon.scheduler.submit(job)
 
     async def _warm(self, number: int, request: EditRequest) -> None:
@@ -337,7 +340,6 @@ class Connection:
     def _finish(self, kind: str, number: int, **fields: Any) -> None:
         def finish() -> None:
             self.jobs.pop(number, None)
-            self.daemon.open_requests -= 1
             self.daemon.last_request = time.monotonic()
             self.send(kind, id=number, **fields)
 
