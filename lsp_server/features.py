@@ -46,7 +46,8 @@ def register_lifecycle(server: RedraftServer) -> None:
             with contextlib.suppress(Exception):  # a client may refuse; settings are then read once
                 await server.client_register_capability_async(lsp.RegistrationParams([registration]))
         await server.pull_settings()
-        server.set_status(busy=False, message="ready")
+        if not server.jobs:
+            server.set_status(busy=False, message="ready")
 
     @server.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def configuration(params: lsp.DidChangeConfigurationParams) -> None:

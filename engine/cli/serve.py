@@ -55,9 +55,7 @@ def run_status(options: argparse.Namespace) -> int:
     else:
         print(f"{status['state']}: {status['message']}")
         print(f"model {status['model']} ({status['parameters'] / 1e6:.1f}M parameters) on {status['device']}")
-        print(
-            f"pid {status['pid']}, {status['resident_mb']:.0f} MB, {status['edits']} edits, up {status['uptime_s']:.0f} s"
-        )
+        print(f"pid {status['pid']}, {status['resident_mb']:.0f} MB, {status['edits']} edits done")
     return 0
 
 

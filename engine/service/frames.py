@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import msgpack
 from cattrs import Converter
-from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, StructureHandlerNotFoundError
 
 from engine.messages import ErrorCode
 
@@ -84,15 +83,6 @@ def field(frame: dict[str, Any], name: str, kind: type[T]) -> T:
 def structure(value: object, kind: type[T], where: str) -> T:
     try:
         return _converter.structure(value, kind)
-    except (
-        BaseValidationError,
-        ForbiddenExtraKeysError,
-        StructureHandlerNotFoundError,
-        ValueError,
-        TypeError,
-        KeyError,
-        RecursionError,
-        AttributeError,
-    ) as error:
+    except Exception as error:  # the edge of the process: cattrs raises many kinds, some of them bare
         # The value itself stays out of the message: it may hold code.
         raise FrameError("bad_request", f"{where} is not valid ({type(error).__name__})") from error

@@ -16,9 +16,10 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 
-from engine.messages import EditRequest
 from scripted_engine import ScriptedEngine
 from vscode_driver import CodeServer, Workbench, missing, wait_for, workbench
+
+from engine.messages import EditRequest
 
 FUNCTIONS = """def clamp(value, low, high):
     if value < low:
@@ -150,11 +151,11 @@ def test_the_denoising_is_drawn_and_escape_cancels_it(scripted: Workbench, engin
     bench = opened(scripted, "cancel.py")
     engine.script(two_changes, steps=100, step_seconds=0.2)
     rewrite(bench, 1, 6)
-    wait_for(lambda: "░░" in bench.page.locator(".editor-instance .view-lines").inner_text(), "masks on the screen")
+    wait_for(lambda: "░░" in bench.overlay(), "masks on the screen")
     bench.status("step")
     bench.page.keyboard.press("Escape")
     wait_for(lambda: engine.cancelled == 1, "the engine is told")
-    wait_for(lambda: "░" not in bench.page.locator(".editor-instance .view-lines").inner_text(), "the drawing is gone")
+    wait_for(lambda: not bench.overlay(), "the drawing is gone")
     assert bench.text().rstrip("\n") == FUNCTIONS.rstrip("\n")
     bench.page.locator(".tab.active.dirty").wait_for(state="detached")
 

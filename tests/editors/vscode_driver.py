@@ -24,10 +24,15 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSION = ROOT / "editors" / "vscode"
-CHROMIUM_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 SETTINGS: dict[str, Any] = {
     "redraft.interpreter": [sys.executable],
     "redraft.deadlineMs": 60_000,
@@ -196,15 +201,21 @@ class Workbench:
         self.page.keyboard.press("Shift+End")
 
     def lines(self) -> list[str]:
-        """The text on the screen, without what decorations add to it."""
+        """The text on the screen, without what decorations add to it (that is in pseudo-elements)."""
         found: list[str] = self.page.evaluate(
             """() => [...document.querySelectorAll('.editor-instance .view-line')]
-                .map(line => [parseFloat(line.style.top), [...line.querySelectorAll('span > span')]
-                    .filter(part => !/ced-\\d+-\\d+|inline-folded/.test(part.className) || !part.className.includes('-after'))
-                    .filter(part => !getComputedStyle(part).textDecorationLine.includes('line-through'))
-                    .map(part => part.textContent).join('')])
+                .map(line => [parseFloat(line.style.top), line.textContent])
                 .sort((a, b) => a[0] - b[0])
                 .map(([, text]) => text.replaceAll('\\u00a0', ' ').replaceAll('\\u200c', ''))"""
+        )
+        return found
+
+    def overlay(self) -> str:
+        """What is drawn over the text while an edit is under way."""
+        found: str = self.page.evaluate(
+            """() => [...document.querySelectorAll('.editor-instance .view-line span')]
+                .map(part => getComputedStyle(part, '::before').content)
+                .filter(content => content.startsWith('"')).join('\\n')"""
         )
         return found
 

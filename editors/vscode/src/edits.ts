@@ -36,6 +36,7 @@ interface Running {
 export class Edits implements Disposable {
     private readonly running = new Map<TextDocument, Running>();
     private readonly disposables: Disposable;
+    private count = 0;
 
     constructor(
         private readonly server: Server,
@@ -86,7 +87,8 @@ export class Edits implements Disposable {
         this.setContext();
         this.denoising.begin(document, running.lines);
         try {
-            const asked = { ...argument, version: document.version };
+            // With a token of ours VS Code shows no second progress beside the status item's.
+            const asked = { ...argument, version: document.version, workDoneToken: `redraft-${++this.count}` };
             const request = settings().needsConfirmation ? asked : { ...asked, apply: false };
             const outcome = await this.server.command<EditOutcome | null>(`redraft.${intent}`, request, running.cancel.token);
             this.finish(document, running);

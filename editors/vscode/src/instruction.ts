@@ -8,7 +8,8 @@ const PAUSE_MS = 200;
 const FORGET = { iconPath: new ThemeIcon('close'), tooltip: 'Forget' };
 
 interface Item extends QuickPickItem {
-    instruction: string;
+    /** Undefined: what is typed. */
+    instruction?: string;
 }
 
 export class Instructions {
@@ -42,10 +43,10 @@ export class Instructions {
             let answer: string | undefined;
             box.onDidChangeValue(refresh);
             box.onDidTriggerItemButton(({ item }) => {
-                void this.forget(item.instruction).then(refresh);
+                void this.forget(item.instruction ?? '').then(refresh);
             });
             box.onDidAccept(() => {
-                answer = box.activeItems[0]?.instruction ?? box.value.trim();
+                answer = box.activeItems[0]?.instruction ?? box.value.trim(); // the list may lag behind the typing
                 box.hide();
             });
             box.onDidHide(() => {
@@ -66,8 +67,8 @@ export class Instructions {
     private items(presets: readonly string[], value: string): Item[] {
         const typed = value.trim();
         const first: Item = typed
-            ? { label: typed, instruction: typed, alwaysShow: true, description: 'rewrite' }
-            : { label: '$(sparkle) Rewrite without an instruction', instruction: '', alwaysShow: true };
+            ? { label: typed, alwaysShow: true, description: 'rewrite' }
+            : { label: '$(sparkle) Rewrite without an instruction', alwaysShow: true };
         const past = this.past.filter((instruction) => instruction !== typed);
         const given = presets.filter((instruction) => instruction !== typed && !past.includes(instruction));
         return [

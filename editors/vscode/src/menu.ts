@@ -53,7 +53,7 @@ function describe(server: Server, status: Status, report: StatusReport | undefin
     if (report?.engine) {
         const { state, model, parameters, device, resident_mb: memory, edits } = report.engine;
         const millions = typeof parameters === 'number' ? `${(parameters / 1e6).toFixed(1)}M parameters` : '';
-        facts.push(['Engine', `${state ?? ''}, ${Math.round(Number(memory))} MB, ${edits ?? 0} edits so far`]);
+        facts.push(['Engine', `${state ?? ''}, ${Math.round(Number(memory))} MB, edits so far: ${edits ?? 0}`]);
         facts.push(['Model', `${model ?? ''}, ${millions}, on ${device ?? ''}`]);
     }
     if (!workspace.isTrusted) {

@@ -14,6 +14,8 @@ export interface EditArgument {
     message?: string;
     /** Mend every fault of the document; the server applies the result itself. */
     all?: boolean;
+    /** Progress is reported under it instead of under one that the server asks for. */
+    workDoneToken?: string;
     /** False: hand the candidates over and leave the document alone. */
     apply?: false;
 }
