@@ -194,6 +194,7 @@ def test_suggestions_are_gone_through_and_rejecting_leaves_no_trace(
     bench.page.keyboard.press("Alt+[")
     wait_for(lambda: "if low > value:" in bench.text(), "the first again")
     bench.lenses("Suggestion 1 of 2").click()
+    bench.page.locator(".quick-input-title", has_text="Suggestions").wait_for()
     bench.page.keyboard.press("ArrowDown")
     wait_for(lambda: "def clamp(x, low, high):" in bench.text(), "the list shows what it stands on")
     bench.page.keyboard.press("Escape")

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, TimeoutError, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSION = ROOT / "editors" / "vscode"
@@ -169,10 +169,14 @@ class Workbench:
 
     def open(self, name: str) -> None:
         """Opens a file of the folder, and waits until Redraft is ready for it."""
-        self.page.keyboard.press("Escape")
-        self.page.keyboard.press("Control+p")
-        self.page.locator(".quick-input-widget input").fill(name)
-        self.page.locator(".quick-input-list .monaco-list-row", has_text=name).first.wait_for()
+        found = self.page.locator(".quick-input-list .monaco-list-row", has_text=name).first
+        for _ in range(5):  # the list of files may be older than the file
+            self.page.keyboard.press("Escape")
+            self.page.keyboard.press("Control+p")
+            self.page.locator(".quick-input-widget input").fill(name)
+            with suppress(TimeoutError):
+                found.wait_for(timeout=4000)
+                break
         self.page.keyboard.press("Enter")
         self.page.locator(f".tab.active[data-resource-name='{name}']").wait_for(timeout=20_000)
         self.page.locator(".editor-instance .view-line").first.wait_for(timeout=20_000)

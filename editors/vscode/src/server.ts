@@ -59,7 +59,8 @@ export class Server implements Disposable {
     /** One of the server's commands. Throws ServerUnavailable, or the server's own error. */
     async command<Answer>(name: string, argument?: unknown, token?: CancellationToken): Promise<Answer> {
         await this.turn;
-        if (!this.client || !this.running) {
+        // A request to a client that is starting, after a crash say, waits for it.
+        if (!this.client || (!this.running && this.client.state !== State.Starting)) {
             throw new ServerUnavailable(this.whyNot);
         }
         const params = { command: name, arguments: argument === undefined ? [] : [argument] };
