@@ -126,6 +126,7 @@ class RedraftServer(LanguageServer):
     async def pull_settings(self) -> None:
         """Project files, then the editor's settings, folder by folder."""
         folders: list[str] = [*(self.workspace.folders if self.workspace else {}), ""]
+        fresh: dict[str, Settings] = {}  # in force only when complete: an `exclude` must not lapse meanwhile
         for folder in folders:
             settings = self.client_settings
             if folder:
@@ -133,7 +134,7 @@ class RedraftServer(LanguageServer):
                 self._report(problems)
                 settings, problems = updated(settings, tree)
                 self._report(problems)
-            self.folder_settings[folder] = settings
+            fresh[folder] = settings
         workspace = self.client_capabilities.workspace
         if workspace and workspace.configuration:
             items = [lsp.ConfigurationItem(scope_uri=folder or None, section="redraft") for folder in folders]
@@ -142,7 +143,16 @@ class RedraftServer(LanguageServer):
                     self.workspace_configuration_async(lsp.ConfigurationParams(items)), timeout=5
                 )
                 for folder, tree in zip(folders, answers, strict=False):
-                    self.take_folder_settings(folder, tree)
+                    fresh[folder], problems = updated(fresh[folder], tree)
+                    self._report(problems)
+        self.folder_settings = fresh
+        self._diagnose_all()
+
+    def _diagnose_all(self) -> None:
+        """After a change of settings; a client that pulls diagnostics is asked to pull them again."""
+        workspace = self.client_capabilities.workspace
+        if self.pulls_diagnostics and workspace and workspace.diagnostics and workspace.diagnostics.refresh_support:
+            self.workspace_diagnostic_refresh(None)
         for uri in self.documents:
             self._diagnose_later(uri)
 

@@ -31,6 +31,10 @@ def add_parser(commands: Any) -> None:
             one.add_argument("--out", type=Path, help="write one JSON line per case there")
         if name in ("repair", "function"):
             one.add_argument("--candidates", type=int, default=10, metavar="N")
+        if name == "speed":
+            one.add_argument("--spans", type=whole_numbers, default=(16, 64, 256), metavar="N,N", help="tokens")
+            one.add_argument("--contexts", type=whole_numbers, default=(256, 500), metavar="N,N", help="tokens")
+            one.add_argument("--edits", type=int, default=10, metavar="N", help="documents per cell")
         if name == "repair":
             one.add_argument("--instructions", action="store_true", help="give the commit subject as instruction")
         one.add_argument("--seed", type=int, default=0)
@@ -75,9 +79,14 @@ def measure(options: argparse.Namespace) -> Any:
     if options.bench == "function":
         return function.run_function(options.data, common, candidates=options.candidates)
     if options.bench == "speed":
-        return speed.run_speed(common)
+        return speed.run_speed(common, spans=options.spans, contexts=options.contexts, edits=options.edits)
     runs = {"harm": harm.run_harm, "calibration": calibration.run_calibration, "infill": infill.run_infill}
     return runs[options.bench](options.data, common)
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """ "16,64" -> (16, 64), for argparse."""
+    return tuple(int(part) for part in text.split(","))
 
 
 def progress(done: int, total: int) -> None:

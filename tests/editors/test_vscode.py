@@ -245,8 +245,6 @@ def test_settings_restart_the_server_only_when_they_must(scripted: Workbench) ->
     squiggle.first.wait_for()
     before = bench.server.processes("lsp_server")
     bench.server.change_settings({"redraft.diagnostics.enable": False})
-    bench.go_to(3)
-    bench.page.keyboard.type(" ")
     wait_for(lambda: squiggle.count() == 0, "no more diagnostics")
     assert bench.server.processes("lsp_server") == before
     bench.server.change_settings({"redraft.logLevel": "debug", "redraft.diagnostics.enable": True})
