@@ -241,9 +241,10 @@ def improve_block(work: Work, canvas: list[int]) -> Block:
 def rewrite_block(work: Work, canvas: list[int]) -> Block:
     """Re-noise the block several ways, denoise each, prefer what the model finds likeliest."""
     strength = REWRITE_STRENGTH if work.request.strength is None else work.request.strength
-    count = max(4, work.request.candidates)
-    starts = [renoise(canvas[1:], strength * (0.5 + i / count), work.rng) for i in range(count)]
-    policy = StepPolicy(threshold=0.7, margin=1.0, temperature=0.5, max_canvas=work.denoiser.max_canvas)
+    count = max(8, 2 * work.request.candidates)
+    # From a touch to one and a half times the strength: light noise keeps more of the text right.
+    starts = [renoise(canvas[1:], strength * 1.5 * (i + 1) / count, work.rng) for i in range(count)]
+    policy = StepPolicy(threshold=0.7, margin=3.0, temperature=0.5, max_canvas=work.denoiser.max_canvas)
     finished = yield from denoise(work, [canvas, *starts], policy)
     return [child for child in finished if child.canvas != canvas]
 
@@ -255,7 +256,7 @@ def fill_block(work: Work, canvas: list[int]) -> Block:
     start = [[BOS, *[MASK] * n] for n in lengths]
     if not whole_lines:
         start.append([BOS])
-    policy = StepPolicy(threshold=0.7, margin=1.5, max_canvas=work.denoiser.max_canvas)
+    policy = StepPolicy(threshold=0.7, margin=3.0, max_canvas=work.denoiser.max_canvas)
     finished = yield from denoise(work, start, policy)
     return [child for child in finished if child.canvas != canvas]
 
