@@ -18,7 +18,8 @@ from engine.diffusion.sampler import Move, StepPolicy, moves, unmask
 from engine.models.denoiser import CanvasLogits
 from engine.models.vocabulary import DEL, MASK
 
-WIDTH = 32  # children judged per depth
+WIDTH = 32  # moves tried per depth at first
+WIDE = 160  # and when none of them mends the text
 BEAM = 6
 DEPTH = 3
 FILLS = 4  # tokens tried for a single inserted mask
@@ -41,35 +42,41 @@ class Child:
 
 def judged_search(canvas: list[int], verdict: Verdict, bonus: Tensor | None, limit: int) -> Evaluation:
     """Yields canvases to evaluate, returns at most `limit` children with an infinite verdict."""
-    beam = [Child(0.0, canvas, verdict(canvas))]
+    beam = [Child(0.0, canvas)]
     seen = {tuple(canvas)}
     for depth in range(DEPTH):
         logits = yield [child.canvas for child in beam]
-        children = expand(beam, logits, bonus if depth == 0 else None)
-        filled = yield from fill(children)
-        fresh = [child for child in filled if tuple(child.canvas) not in seen]
-        seen.update(tuple(child.canvas) for child in fresh)
-        fresh = distinct(fresh)
-        for child in fresh:
-            child.verdict = verdict(child.canvas)
-        mended = [child for child in fresh if child.verdict == float("inf")]
-        if mended:
-            return mended[:limit]
-        # Mistakes come in pairs: go on from where the parser came furthest, then from the likeliest.
-        beam = sorted(fresh, key=lambda child: (-child.verdict, -child.score))[: BEAM // 2]
-        beam += [child for child in fresh if child not in beam][: BEAM - len(beam)]
+        pool: list[Child] = []
+        for width in (WIDTH, WIDE):  # the easy cases need few judgements, the hard ones many
+            children = expand(beam, logits, bonus if depth == 0 else None, width)
+            fresh = distinct((yield from fill(children)), seen)
+            for child in fresh:
+                child.verdict = verdict(child.canvas)
+            mended = [child for child in fresh if child.verdict == float("inf")]
+            if mended:
+                return mended[:limit]
+            pool += fresh
+        beam = next_beam(pool)
         if not beam:
             break
     return []
 
 
-def expand(beam: Sequence[Child], logits: Sequence[CanvasLogits], bonus: Tensor | None) -> list[Child]:
+def next_beam(pool: list[Child]) -> list[Child]:
+    """Mistakes come in pairs: go on from where the parser came furthest, then from the likeliest."""
+    furthest = sorted(pool, key=lambda child: (-child.verdict, -child.score))[: BEAM // 2]
+    likeliest = sorted((child for child in pool if child not in furthest), key=lambda child: -child.score)
+    return furthest + likeliest[: BEAM - len(furthest)]
+
+
+def expand(beam: Sequence[Child], logits: Sequence[CanvasLogits], bonus: Tensor | None, width: int) -> list[Child]:
+    """The `width` likeliest children of the whole beam."""
     children: list[Child] = []
     for parent, parent_logits in zip(beam, logits, strict=True):
-        for move in moves(parent.canvas, parent_logits, WIDTH, bonus):
+        for move in moves(parent.canvas, parent_logits, width, bonus):
             children.append(Child(parent.score + move.gain - SMALLNESS, move.apply(parent.canvas)))
     children.sort(key=lambda child: -child.score)
-    return children[:WIDTH]
+    return children[:width]
 
 
 def fill(children: list[Child]) -> Evaluation:
@@ -110,12 +117,14 @@ def branch(child: Child, logits: CanvasLogits) -> list[Child]:
     ]
 
 
-def distinct(children: list[Child]) -> list[Child]:
-    """The likeliest child of each canvas, order kept."""
-    best: dict[tuple[int, ...], Child] = {}
+def distinct(children: list[Child], seen: set[tuple[int, ...]]) -> list[Child]:
+    """The likeliest child of each canvas that was not seen before, order kept; marks them as seen."""
+    fresh: list[Child] = []
     for child in children:
-        best.setdefault(tuple(child.canvas), child)
-    return list(best.values())
+        if tuple(child.canvas) not in seen:
+            seen.add(tuple(child.canvas))
+            fresh.append(child)
+    return fresh
 
 
 def nearness(count: int, at: int) -> Tensor:
