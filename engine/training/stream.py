@@ -27,7 +27,7 @@ from engine.models.span_denoiser import SpanDenoiserConfig
 from engine.models.vocabulary import BOS, END, PAD, Vocabulary
 
 IGNORE = -100
-KEPT_WEIGHT = 0.25  # of a visible token that is right already; all others weigh 1
+KEPT_WEIGHT = 0.25  # chance that a visible token that is right already counts; all others do
 POOL = 16  # batches sorted by length together, so that padding stays small
 
 
@@ -52,7 +52,7 @@ class StreamConfig:
 @dataclass(slots=True)
 class Batch:
     """Tensors of one step. Context [B, C] (absent for whole windows), canvas and targets
-    [B * canvases, L]; `weights` 0 at <bos> and padding."""
+    [B * canvases, L]; `weights` are chances to count, 0 at <bos> and padding."""
 
     context_ids: Tensor | None
     context_positions: Tensor | None

@@ -207,7 +207,7 @@ def schedule(progress: float, config: StageConfig) -> float:
 
 
 def span_loss(model: SpanDenoiser, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Weighted token cross-entropy plus insert cross-entropy; (sum, token, insert), each a scalar."""
+    """Token cross-entropy over a draw by `weights`, plus insert cross-entropy; (sum, token, insert), scalars."""
     context = None
     canvas_mask = None
     if batch.context_ids is not None:
@@ -216,10 +216,8 @@ def span_loss(model: SpanDenoiser, batch: Batch) -> tuple[Tensor, Tensor, Tensor
         context = context.repeat(batch.canvases)
         canvas_mask = batch.canvas_ids != PAD
     hidden = model.hidden(batch.canvas_ids, canvas_mask, context)
-    live = batch.weights > 0
-    logits = model.token_logits(hidden[live])
-    weights = batch.weights[live]
-    token = (F.cross_entropy(logits.float(), batch.tokens[live], reduction="none") * weights).sum() / weights.sum()
+    live = torch.rand_like(batch.weights) < batch.weights  # a draw costs less than a weight: fewer logits
+    token = F.cross_entropy(model.token_logits(hidden[live]).float(), batch.tokens[live])
     inserts = model.insert_head(hidden).flatten(0, 1).float()
     insert = F.cross_entropy(inserts, batch.inserts.flatten(), ignore_index=IGNORE)
     return token + 2 * insert, token.detach(), insert.detach()
