@@ -16,8 +16,9 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 
+from playwright.sync_api import Browser
 from scripted_engine import ScriptedEngine
-from vscode_driver import CodeServer, Workbench, missing, wait_for, workbench
+from vscode_driver import CodeServer, Workbench, chromium_browser, missing, wait_for, workbench
 
 from engine.messages import EditRequest
 
@@ -61,25 +62,23 @@ def engine() -> Iterator[ScriptedEngine]:
 
 
 @pytest.fixture(scope="module")
-def scripted(set_up: None, engine: ScriptedEngine) -> Iterator[Workbench]:
-    """A workbench whose engine is the scripted one."""
-    yield from running(CodeServer({"redraft.engine.url": engine.url}))
+def browser(set_up: None) -> Iterator[Browser]:
+    with chromium_browser() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
-def real(set_up: None) -> Iterator[Workbench]:
+def scripted(browser: Browser, engine: ScriptedEngine) -> Iterator[Workbench]:
+    """A workbench whose engine is the scripted one."""
+    with workbench(CodeServer({"redraft.engine.url": engine.url}), browser) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def real(browser: Browser) -> Iterator[Workbench]:
     """A workbench with the embedded model."""
-    yield from running(CodeServer())
-
-
-def running(server: CodeServer) -> Iterator[Workbench]:
-    try:
-        server.install()
-        server.start()
-        with workbench(server) as bench:
-            yield bench
-    finally:
-        server.stop()
+    with workbench(CodeServer(), browser) as bench:
+        yield bench
 
 
 @pytest.fixture(autouse=True)
@@ -244,10 +243,10 @@ def test_settings_restart_the_server_only_when_they_must(scripted: Workbench) ->
     squiggle = bench.page.locator(".squiggly-error")
     squiggle.first.wait_for()
     before = bench.server.processes("lsp_server")
-    bench.server.change_settings({"redraft.diagnostics.enable": False})
+    bench.change_settings({"redraft.diagnostics.enable": False})
     wait_for(lambda: squiggle.count() == 0, "no more diagnostics")
     assert bench.server.processes("lsp_server") == before
-    bench.server.change_settings({"redraft.logLevel": "debug", "redraft.diagnostics.enable": True})
+    bench.change_settings({"redraft.logLevel": "debug", "redraft.diagnostics.enable": True})
     wait_for(lambda: (now := bench.server.processes("lsp_server")) and now != before, "another server")
     squiggle.first.wait_for()
 
@@ -313,13 +312,13 @@ def test_the_status_says_what_runs(real: Workbench) -> None:
     bench.page.keyboard.press("Escape")
 
 
-def test_an_untrusted_workspace_cannot_choose_what_runs(set_up: None) -> None:
+def test_an_untrusted_workspace_cannot_choose_what_runs(browser: Browser) -> None:
     server = CodeServer({"redraft.interpreter": [], "security.workspace.trust.startupPrompt": "never"}, trust=False)
     trap = server.write("trap.sh", "#!/bin/sh\ntouch sprung\n")
     trap.chmod(0o755)
     (server.workspace / ".vscode").mkdir()
     server.write(".vscode/settings.json", json.dumps({"redraft.interpreter": [str(trap)]}))
-    for bench in running(server):
+    with workbench(server, browser) as bench:
         server.write("a.py", FUNCTIONS)
         bench.open("a.py")
         bench.status("the engine is not installed yet")

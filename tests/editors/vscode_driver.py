@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSION = ROOT / "editors" / "vscode"
@@ -97,9 +97,12 @@ class CodeServer:
         self.trust = trust
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self.change_settings({**SETTINGS, **(settings or {})})
+        self.settings = {**SETTINGS, **(settings or {})}
 
     def install(self) -> None:
+        path = self.user / "User" / "settings.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(self.settings))
         self._run("--install-extension", str(vsix()))
 
     def start(self) -> None:
@@ -122,12 +125,6 @@ class CodeServer:
             self._process.terminate()
             self._process.wait(20)
         shutil.rmtree(self.home, ignore_errors=True)
-
-    def change_settings(self, changes: Mapping[str, Any]) -> None:
-        path = self.user / "User" / "settings.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        present = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**present, **changes}, indent=2))
 
     def write(self, name: str, text: str | bytes) -> Path:
         path = self.workspace / name
@@ -239,6 +236,17 @@ class Workbench:
     def notifications(self) -> list[str]:
         return self.page.locator(".notification-list-item-message").all_inner_texts()
 
+    def change_settings(self, changes: Mapping[str, Any]) -> None:
+        """In the settings file, as a user does; then back to the file before."""
+        self.server.settings = {**self.server.settings, **changes}
+        self.command("Preferences: Open User Settings (JSON)")
+        self.page.locator(".tab.active[data-resource-name='settings.json']").wait_for()
+        self.focus()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(json.dumps(self.server.settings))
+        self.save()
+        self.page.keyboard.press("Control+F4")
+
     def clear_notifications(self) -> None:
         self.command("Notifications: Clear All Notifications")
 
@@ -248,23 +256,29 @@ class Workbench:
 
 
 @contextmanager
-def workbench(
-    server: CodeServer, *, size: tuple[int, int] = (1280, 800), video: Path | None = None
-) -> Iterator[Workbench]:
+def chromium_browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
-        view: Any = {"width": size[0], "height": size[1]}
-        page = browser.new_page(
-            viewport=view, **({"record_video_dir": video, "record_video_size": view} if video else {})
-        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def workbench(server: CodeServer, browser: Browser, size: tuple[int, int] = (1280, 800)) -> Iterator[Workbench]:
+    """The workbench of `server`, which is started for it and stopped after it."""
+    try:
+        server.install()
+        server.start()
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]})
         page.set_default_timeout(15_000)
         bench = Workbench(page, server)
         bench.load()
-        try:
-            yield bench
-        finally:
-            page.close()
-            browser.close()
+        yield bench
+        page.close()
+    finally:
+        server.stop()
 
 
 def free_port() -> int:

@@ -18,6 +18,7 @@ import { Status } from './status';
 
 const ASKED = 'redraft.askedToInstall';
 const RUNNING = 'redraft.running';
+const RESTART_AFTER_MS = 300;
 
 let server: Server | undefined;
 
@@ -101,11 +102,14 @@ export async function deactivate(): Promise<void> {
 
 /** Restarts the server when something changes that it was started with, and only then. */
 function follow(context: ExtensionContext, started: Server): void {
+    let restart: NodeJS.Timeout | undefined;
     context.subscriptions.push(
         workspace.onDidChangeConfiguration((event) => {
             const effect = effectOf(event);
             if (effect === 'restart') {
-                void started.restart();
+                // Later: the client is about to tell the present server of the change.
+                clearTimeout(restart);
+                restart = setTimeout(() => void started.restart(), RESTART_AFTER_MS);
             } else if (effect === 'model') {
                 started.command('redraft.selectModel', { path: settings().modelPath }).catch(() => undefined); // in the status
             }

@@ -101,12 +101,11 @@ export class Server implements Disposable {
         const client = this.client;
         this.client = undefined;
         this.whyNot = 'the server is stopped: run "Redraft: Restart Server"';
-        if (client?.state === State.Running) {
-            await client.stop().catch((error: unknown) => {
-                this.log.warn(`the server did not stop cleanly: ${String(error)}`);
-            });
+        try {
+            await client?.dispose(); // stops it first
+        } catch (error) {
+            this.log.warn(`the server did not stop cleanly: ${String(error)}`);
         }
-        await client?.dispose();
     }
 
     private makeClient(python: Python): LanguageClient {

@@ -1,0 +1,176 @@
+--- Runs edits: asks the server, shows the denoising, puts what comes up for review.
+local config = require('redraft.config')
+local preview = require('redraft.preview')
+
+local M = {}
+local api = vim.api
+local namespace = api.nvim_create_namespace('redraft.edits')
+
+---@class redraft.Running
+---@field client_id integer
+---@field mark integer Extmark on the first line of what was asked for.
+---@field lines string[] That text, as it was then.
+
+---@type table<integer, redraft.Running?> By buffer.
+local running = {}
+
+---@param message string
+function M.warn(message)
+  vim.notify('Redraft: ' .. message, vim.log.levels.WARN)
+end
+
+--- The server of a buffer. Says how to get one when there is none.
+---@param buf integer
+---@return vim.lsp.Client?
+function M.client(buf)
+  local client = vim.lsp.get_clients({ bufnr = buf, name = 'redraft' })[1]
+  if not client or not client.initialized then
+    M.warn('no server for this file yet; :checkhealth redraft tells why')
+    return nil
+  end
+  return client
+end
+
+--- Sends one of the server's commands.
+---@param client vim.lsp.Client
+---@param buf integer
+---@param command string
+---@param argument? table
+---@param handler fun(err?: lsp.ResponseError, result: any)
+function M.command(client, buf, command, argument, handler)
+  client:request('workspace/executeCommand', { command = command, arguments = { argument } }, handler, buf)
+end
+
+---@param buf integer
+---@return redraft.Running? The edit that was under way.
+local function finish(buf)
+  local edit = running[buf]
+  running[buf] = nil
+  preview.clear(buf)
+  return edit
+end
+
+--- The row of the region now. The region may begin above what was asked for (a fix looks one line up).
+---@param buf integer
+---@param edit redraft.Running
+---@param proposal redraft.Proposal
+---@return integer? row Nil when the text asked about is no longer there.
+local function row_of(buf, edit, proposal)
+  local row = api.nvim_buf_get_extmark_by_id(buf, namespace, edit.mark, {})[1]
+  local present = api.nvim_buf_get_lines(buf, row, row + #edit.lines, false)
+  if not vim.deep_equal(present, edit.lines) then
+    return nil
+  end
+  local first, last = preview.lines_of(proposal.range)
+  return row - (last - first + 1 - #edit.lines)
+end
+
+---@param buf integer
+---@param edit redraft.Running
+---@param err? lsp.ResponseError
+---@param outcome? redraft.Outcome
+---@param encoding 'utf-8'|'utf-16'|'utf-32'
+local function settle(buf, edit, err, outcome, encoding)
+  if err then
+    M.warn(err.message)
+  elseif outcome and outcome.proposal and outcome.proposal ~= vim.NIL then
+    local row = row_of(buf, edit, outcome.proposal)
+    if not row or not require('redraft.suggestions').begin(buf, row, outcome.proposal, encoding) then
+      M.warn('the code changed while Redraft was working on it, nothing was changed: run it again')
+    end
+  end
+  -- A refusal without a proposal: the server has told the user itself.
+end
+
+--- Edits a range. An older edit of the buffer is cancelled by the server.
+---@param intent redraft.Intent
+---@param buf integer
+---@param argument { range: lsp.Range, instruction?: string, message?: string }
+function M.run(intent, buf, argument)
+  local client = M.client(buf)
+  if not client then
+    return
+  end
+  local first, last = preview.lines_of(argument.range)
+  ---@type redraft.Running
+  local edit = {
+    client_id = client.id,
+    mark = api.nvim_buf_set_extmark(buf, namespace, first, 0, {}),
+    lines = api.nvim_buf_get_lines(buf, first, last + 1, false),
+  }
+  running[buf] = edit
+  preview.begin(buf, first, last)
+  local asked = vim.tbl_extend('force', argument, { uri = vim.uri_from_bufnr(buf), apply = not config.values.review })
+  M.command(client, buf, 'redraft.' .. intent, asked, function(err, outcome)
+    if not api.nvim_buf_is_valid(buf) then
+      running[buf] = nil
+      return
+    end
+    if running[buf] == edit then
+      finish(buf)
+      settle(buf, edit, err, outcome, client.offset_encoding)
+    end
+    api.nvim_buf_del_extmark(buf, namespace, edit.mark)
+  end)
+end
+
+--- What a code action of the server asks for.
+---@param intent redraft.Intent
+---@param command lsp.Command
+---@param context lsp.HandlerContext
+function M.run_command(intent, command, context)
+  local argument = command.arguments[1] ---@type redraft.EditArgument
+  local buf = vim.uri_to_bufnr(argument.uri)
+  if not argument.all then
+    M.run(intent, buf, { range = argument.range, instruction = argument.instruction, message = argument.message })
+    return
+  end
+  local client = vim.lsp.get_client_by_id(context.client_id)
+  if client then -- of the whole document: the server applies it itself
+    M.command(client, buf, command.command, argument, function(err)
+      if err then
+        M.warn(err.message)
+      end
+    end)
+  end
+end
+
+--- Draws a denoising state, unless it is of another version of the text: then the next one comes in milliseconds.
+---@param state redraft.Denoise
+function M.show(state)
+  local buf = vim.uri_to_bufnr(state.uri)
+  local edit = running[buf]
+  local client = edit and vim.lsp.get_client_by_id(edit.client_id)
+  if client and config.values.animate and vim.lsp.util.buf_versions[buf] == state.version then
+    preview.draw(buf, state, client.offset_encoding)
+  end
+end
+
+---@param buf integer
+---@return boolean under_way
+function M.cancel(buf)
+  local edit = finish(buf)
+  local client = edit and vim.lsp.get_client_by_id(edit.client_id)
+  if client then
+    M.command(client, buf, 'redraft.cancel', { uri = vim.uri_from_bufnr(buf) }, function() end)
+  end
+  return edit ~= nil
+end
+
+--- The server is gone, and with it the edits it was working on.
+---@param client_id integer
+function M.abandon(client_id)
+  for buf, edit in pairs(running) do
+    if edit.client_id == client_id then
+      finish(buf)
+      M.warn('the server stopped during the edit, nothing was changed')
+    end
+  end
+end
+
+---@param buf integer
+function M.under_way(buf)
+  return running[buf] ~= nil
+end
+
+return M

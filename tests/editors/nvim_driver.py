@@ -1,0 +1,130 @@
+"""A real Neovim, driven over its msgpack-RPC, with keys typed as a user types them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+PLUGIN = Path(__file__).parents[2] / "editors" / "nvim"
+BESIDE_PYTHON = str(Path(sys.executable).parent)
+REQUEST, RESPONSE = 0, 1
+
+
+def find_nvim() -> str | None:
+    """Neovim 0.11 or later: $REDRAFT_NVIM, or what pip put beside the interpreter, or one on the path."""
+    chosen = os.environ.get("REDRAFT_NVIM")
+    return chosen or shutil.which("nvim", path=f"{BESIDE_PYTHON}{os.pathsep}{os.environ.get('PATH', '')}")
+
+
+class Nvim:
+    """One editor without a screen, with nothing but the plugin in its configuration."""
+
+    def __init__(self, program: str, *arguments: str) -> None:
+        command = [program, "--embed", "--headless", "--clean", "-n", "--cmd", f"set rtp^={PLUGIN}", *arguments]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._unpacker = msgpack.Unpacker(raw=False, strict_map_key=False, ext_hook=lambda _, data: data)
+        self._number = 0
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """One API call; an error of it is an AssertionError."""
+        assert self._process.stdin
+        self._number += 1
+        self._process.stdin.write(msgpack.packb([REQUEST, self._number, method, arguments]))
+        self._process.stdin.flush()
+        error, result = self._answer()
+        assert error is None, f"{method}{arguments}: {error[1]}"
+        return result
+
+    def _answer(self) -> tuple[Any, Any]:
+        assert self._process.stdout
+        while True:
+            for message in self._unpacker:
+                if message[0] == RESPONSE and message[1] == self._number:
+                    return message[2], message[3]
+            data = os.read(self._process.stdout.fileno(), 65536)
+            assert data, "Neovim has gone"
+            self._unpacker.feed(data)
+
+    def lua(self, code: str, *arguments: Any) -> Any:
+        return self.call("nvim_exec_lua", code, arguments)
+
+    def command(self, text: str) -> str:
+        """An Ex command, and what it printed."""
+        return self.call("nvim_exec2", text, {"output": True}).get("output", "")
+
+    def keys(self, text: str) -> None:
+        """Types; special keys as in <CR>."""
+        self.call("nvim_input", text)
+
+    def wait(self, what: str, condition: Callable[[], Any], seconds: float = 30) -> Any:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = condition()
+            if found:
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"waited {seconds} s in vain: {what}\n{self.text()}\n{self.messages()}")
+
+    def lines(self) -> list[str]:
+        return self.call("nvim_buf_get_lines", 0, 0, -1, True)
+
+    def text(self) -> str:
+        return "\n".join(self.lines())
+
+    def set_text(self, text: str) -> None:
+        self.call("nvim_buf_set_lines", 0, 0, -1, True, text.split("\n"))
+
+    def messages(self) -> str:
+        return self.command("messages")
+
+    def mode(self) -> str:
+        return self.call("nvim_get_mode")["mode"]
+
+    def open(self, file: Path, *, server: bool = True) -> None:
+        self.command(f"edit {file}")
+        if server:
+            self.wait("the server is ready", lambda: self.statusline() == "redraft")
+
+    def statusline(self) -> str:
+        return self.lua("return require('redraft').statusline()")
+
+    def diagnostics(self) -> list[str]:
+        return self.lua("return vim.tbl_map(function(d) return d.message end, vim.diagnostic.get(0))")
+
+    def drawn(self, namespace: str) -> list[dict[str, Any]]:
+        """The details of the extmarks of one of the plugin's namespaces."""
+        code = """
+            local space = vim.api.nvim_create_namespace('redraft.' .. ...)
+            local found = vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { details = true })
+            return vim.tbl_map(function(mark) return { row = mark[2], col = mark[3], more = mark[4] } end, found)
+        """
+        return [{"row": m["row"], "col": m["col"], **m["more"]} for m in self.lua(code, namespace)]
+
+    def hints(self) -> list[str]:
+        """What stands at the ends of lines under review."""
+        marks = [m for m in self.drawn("suggestions") if m.get("virt_text_pos") == "eol"]
+        return [m["virt_text"][0][0].strip() for m in marks]
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                stream.close()
+
+
+def setup(settings: dict[str, Any], **options: Any) -> list[str]:
+    """Command line arguments that start the server with `settings`."""
+    code = "require('redraft').setup(vim.json.decode([==[{}]==], {{ luanil = {{ object = true }} }}))"
+    import json
+
+    tree = {"cmd": [sys.executable, "-m", "lsp_server"], "settings": settings, **options}
+    return ["-c", "lua " + code.format(json.dumps(tree))]
