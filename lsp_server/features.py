@@ -30,6 +30,7 @@ def create_server() -> RedraftServer:
 def register_lifecycle(server: RedraftServer) -> None:
     @server.feature(lsp.INITIALIZE)
     def initialize(params: lsp.InitializeParams) -> None:
+        server.end_with_client(params.process_id)
         server.take_client_settings(to_plain(params.initialization_options))
 
     @server.feature(lsp.INITIALIZED)
@@ -144,7 +145,8 @@ def register_edit_commands(server: RedraftServer) -> None:
 
     @server.command("redraft.cancel")
     def cancel(argument: Any = None) -> dict[str, Any]:
-        uri = to_plain(argument).get("uri") if argument else None
+        wanted = to_plain(argument)
+        uri = wanted.get("uri") if isinstance(wanted, dict) else None
         server.jobs.cancel_where("cancelled", **({"uri": uri} if uri else {}))
         return {"applied": False, "reason": "cancelled"}
 
@@ -185,8 +187,9 @@ def register_engine_commands(server: RedraftServer) -> None:
         """Uses the model folder {path} from now on; null is the embedded one."""
         from dataclasses import replace
 
-        path = to_plain(argument).get("path")
-        if path is not None and not isinstance(path, str):
+        chosen = to_plain(argument)
+        path = chosen.get("path") if isinstance(chosen, dict) else chosen
+        if not isinstance(chosen, dict) or not isinstance(path, (str, type(None))):
             raise JsonRpcInvalidParams.of(ValueError("selectModel needs {path: string | null}"))
         server.client_settings = replace(server.client_settings, model_path=path)
         server.link.configure(server.client_settings)

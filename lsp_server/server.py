@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
+import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlparse
 
 from lsprotocol import types as lsp
+from pygls.io_ import StdoutWriter
 from pygls.lsp.server import LanguageServer
 
 from engine import __version__
@@ -26,12 +30,15 @@ from lsp_server.protocol import RedraftProtocol
 from lsp_server.secrets import excluded_by
 from lsp_server.settings import Settings, project_settings, updated
 from lsp_server.text import Document, Tracked
+from lsp_server.transport import end_with, serve
 
 DIAGNOSE_AFTER_S = 0.3
 logger = logging.getLogger(__name__)
 
 
 class RedraftServer(LanguageServer):
+    protocol: RedraftProtocol  # type: ignore[assignment]
+
     def __init__(self) -> None:
         super().__init__(
             "redraft",
@@ -47,7 +54,29 @@ class RedraftServer(LanguageServer):
         self.folder_settings: dict[str, Settings] = {}
         self._reported: set[str] = set()
         self._diagnosing: dict[str, asyncio.TimerHandle] = {}
+        self._watching_client: asyncio.Task[None] | None = None
         self.status: dict[str, Any] = {"busy": False, "kind": "Normal", "message": "starting", "command": None}
+
+    # Its client
+
+    def start_io(self, stdin: BinaryIO | None = None, stdout: BinaryIO | None = None) -> None:
+        """Serves the client on stdin and stdout until it hangs up or says `exit` (SystemExit)."""
+        self.protocol.set_writer(StdoutWriter(stdout or sys.stdout.buffer))
+        try:
+            asyncio.run(serve(stdin or sys.stdin.buffer, self.protocol, self.thread_pool))
+        finally:
+            self.shutdown()
+
+    def start_tcp(self, host: str, port: int) -> None:
+        """Serves the first client that connects."""
+        with socket.create_server((host, port)) as listener:
+            connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as source, connection.makefile("wb") as sink:
+            self.start_io(source, sink)
+
+    def end_with_client(self, process_id: int | None) -> None:
+        if process_id is not None and 0 < process_id < 2**31:
+            self._watching_client = asyncio.create_task(end_with(process_id))
 
     # Documents
 
@@ -207,5 +236,12 @@ class RedraftServer(LanguageServer):
         )
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """To the log by name only: the text may quote the user's code, and a pop-up helps nobody."""
-        logger.error("%s while handling a message", type(error).__name__)
+        """To the log by kind and place only: the text may quote the user's code, and a pop-up helps nobody."""
+        cause = sys.exc_info()[1] or error  # pygls wraps what was raised
+        logger.error("%s at %s while handling a message", type(cause).__name__, place(cause))
+
+
+def place(error: BaseException) -> str:
+    """File and line the error came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
