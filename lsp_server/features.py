@@ -188,10 +188,9 @@ def register_engine_commands(server: RedraftServer) -> None:
         from dataclasses import replace
 
         chosen = to_plain(argument)
-        path = chosen.get("path") if isinstance(chosen, dict) else chosen
-        if not isinstance(chosen, dict) or not isinstance(path, (str, type(None))):
+        if not isinstance(chosen, dict) or not isinstance(chosen.get("path"), (str, type(None))):
             raise JsonRpcInvalidParams.of(ValueError("selectModel needs {path: string | null}"))
-        server.client_settings = replace(server.client_settings, model_path=path)
+        server.client_settings = replace(server.client_settings, model_path=chosen.get("path"))
         server.link.configure(server.client_settings)
         return await restart_engine()
 
