@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format typecheck bench clean
+.PHONY: demo test stress lint format typecheck bench clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,9 @@ demo: $(STAMP)
 
 test: $(STAMP) lint typecheck
 	$(BIN)/python -m pytest
+
+stress: $(STAMP)  # the tests of robustness with all their cases (about half an hour); `make test` runs a share
+	REDRAFT_STRESS=1 $(BIN)/python -m pytest -m stress --durations=0
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -159,7 +159,8 @@ def check_unchanged(server: RedraftServer, document: Document, region: Tracked, 
     """Raises CannotEdit unless the region still holds `expected`."""
     if server.documents.get(document.uri) is not document:
         raise CannotEdit("the file was closed meanwhile, nothing was changed")
-    if not region.intact or document.text[region.start : region.end] != expected:
+    torn = document.splits_line_end(region.start) or document.splits_line_end(region.end)
+    if torn or not region.intact or document.text[region.start : region.end] != expected:
         raise CannotEdit("the code changed while Redraft was working on it, nothing was changed: run it again")
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lsprotocol import types as lsp
 
 LINE_END = re.compile(r"\r\n|\n|\r")
+SURROGATES = re.compile("([\ud800-\udfff])")
 
 
 @dataclass(slots=True, eq=False)
@@ -34,12 +36,33 @@ class Tracked:
             self.start, self.end = min(self.start, start), max(start + length, self.end + shift)
 
 
-def units(char: str, encoding: str) -> int:
-    """How many units of a position encoding one code point takes."""
-    code = ord(char)
-    if encoding == lsp.PositionEncodingKind.Utf8:
-        return 1 if code < 0x80 else 2 if code < 0x800 else 3 if code < 0x10000 else 4
-    return 2 if encoding == lsp.PositionEncodingKind.Utf16 and code > 0xFFFF else 1
+CODECS = {"utf-8": ("utf-8", 1), "utf-16": ("utf-16-le", 2), "utf-32": ("utf-32-le", 4)}
+
+
+def width(text: str, encoding: str) -> int:
+    """How many units of a position encoding `text` takes. Lone surrogates, which JSON can carry, count as in
+    UTF-16 and as three bytes in UTF-8."""
+    codec, size = CODECS[encoding]
+    return len(text) if text.isascii() else sum(map(len, encoded(text, codec))) // size
+
+
+def encoded(text: str, codec: str) -> Iterator[bytes]:
+    """`text` in a codec; surrogates by themselves, or two in a row would come out as one character."""
+    for piece in SURROGATES.split(text):
+        yield piece.encode(codec, "surrogatepass")
+
+
+def prefix_length(text: str, units: int, encoding: str) -> int:
+    """How many code points of `text` fit in so many units."""
+    codec, size = CODECS[encoding]
+    if not SURROGATES.search(text):
+        return len(text[:units].encode(codec)[: units * size].decode(codec, "ignore"))
+    taken = 0
+    for i, char in enumerate(text):
+        taken += width(char, encoding)
+        if taken > units:
+            return i
+    return len(text)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,9 +78,6 @@ class Document:
     _starts: list[int] = field(default_factory=list[int])
 
     def __post_init__(self) -> None:
-        self._index()
-
-    def _index(self) -> None:
         self._starts = [0, *(m.end() for m in LINE_END.finditer(self.text))]
 
     @property
@@ -77,22 +97,18 @@ class Document:
         of the document (LSP 3.17, "Position"); inside a character it is that character's start."""
         start, end = self.line_bounds(position.line)
         content = self.text[start:end].rstrip("\r\n")
-        if content.isascii():
-            return start + min(max(0, position.character), len(content))
-        left = position.character
-        for i, char in enumerate(content):
-            left -= units(char, self.encoding)
-            if left < 0:
-                return start + i
-        return start + len(content)
+        units = max(0, position.character)
+        return start + (min(units, len(content)) if content.isascii() else prefix_length(content, units, self.encoding))
 
     def position(self, offset: int) -> lsp.Position:
         """Position of `offset` in the client's encoding."""
         offset = min(max(0, offset), len(self.text))
         line = bisect_right(self._starts, offset) - 1
-        content = self.text[self._starts[line] : offset]
-        column = len(content) if content.isascii() else sum(units(char, self.encoding) for char in content)
-        return lsp.Position(line, column)
+        return lsp.Position(line, width(self.text[self._starts[line] : offset], self.encoding))
+
+    def splits_line_end(self, offset: int) -> bool:
+        """Whether `offset` is inside \\r\\n, where there is no position."""
+        return offset > 0 and self.text[offset - 1 : offset + 1] == "\r\n"
 
     def range(self, start: int, end: int) -> lsp.Range:
         return lsp.Range(self.position(start), self.position(end))
@@ -107,10 +123,21 @@ class Document:
         self._replace(start, end, change.text)
 
     def _replace(self, start: int, end: int, new: str) -> None:
-        self.text = self.text[:start] + new + self.text[end:]
-        self._index()
+        self._reindex(start, end, new)
         for region in self.tracked:
             region.adjust(start, end, len(new))
+
+    def _reindex(self, start: int, end: int, new: str) -> None:
+        """Splices `new` in and looks for line ends only in the lines it touches."""
+        first = bisect_right(self._starts, start) - 1
+        if first and self.text[start - 1] == "\r":
+            first -= 1  # that may become half of a line end
+        after = bisect_right(self._starts, end)  # the first line that begins beyond `end`
+        shift = len(new) - (end - start)
+        stop = self._starts[after] + shift if after < len(self._starts) else len(self.text) + shift
+        self.text = self.text[:start] + new + self.text[end:]
+        touched = [m.end() for m in LINE_END.finditer(self.text, self._starts[first], stop)]
+        self._starts[first + 1 :] = [*touched, *(s + shift for s in self._starts[after + 1 :])]
 
     def track(self, start: int, end: int) -> Tracked:
         region = Tracked(start, end)
