@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcException
 
 from engine.messages import Candidate, DenoisingState, Diagnostic, EditRequest
 from engine.service.client import EngineFailure, EngineUnavailable
 from lsp_server.actions import plain_range
 from lsp_server.diffs import minimal_edits
 from lsp_server.jobs import Job
-from lsp_server.text import Document, Tracked
+from lsp_server.text import Awaited, Document, Tracked
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
@@ -67,6 +68,7 @@ async def run_edit(
         if argument.get("apply") is False:
             proposed = proposal(server, document, region, sent, result.candidates)
         else:
+            job.applying = True  # too late to cancel: the answer must say what became of the edit
             await apply(server, document, region, sent, result.candidates[0].text, f"Redraft {intent}")
             remember(server, document, region, sent, result.candidates)
         server.set_status(busy=False, message="ready")
@@ -206,22 +208,42 @@ async def apply(
         document_changes=[lsp.TextDocumentEdit(identifier, changes)],
         change_annotations={"redraft": lsp.ChangeAnnotation(label, needs_confirmation=True)} if confirm else None,
     )
-    start, before = region.start, document.text
-    wanted = before[:start] + new + before[region.end :]
-    answer = await server.workspace_apply_edit_async(lsp.ApplyWorkspaceEditParams(edit, label))
-    if not answer.applied:
-        raise CannotEdit(
-            f"the editor did not apply the edit{': ' + answer.failure_reason if answer.failure_reason else ''}"
-        )
-    # Neovim answers "applied" for stale edits it skipped, so only the change itself is proof.
-    for _ in range(int(APPLIED_WITHIN_S / 0.02)):
-        if document.text != before:
-            break
-        await asyncio.sleep(0.02)
-    else:
-        raise CannotEdit("the editor skipped the edit because the file moved on: run it again")
-    if document.text == wanted:
-        region.start, region.end, region.intact = start, start + len(new), True
+    before = document.text
+    wanted = before[: region.start] + new + before[region.end :]
+    await seen_applied(server, document, region, wanted, len(new), lsp.ApplyWorkspaceEditParams(edit, label))
+
+
+async def seen_applied(
+    server: RedraftServer,
+    document: Document,
+    region: Tracked,
+    wanted: str,
+    length: int,
+    params: lsp.ApplyWorkspaceEditParams,
+) -> None:
+    """Sends an edit and waits until the document has passed through the text it makes: Neovim answers
+    "applied" for stale edits it skipped, so only the change itself is proof. The region, of `length` then,
+    follows. Raises CannotEdit."""
+    start, seen = region.start, asyncio.Event()
+
+    def arrived() -> None:
+        region.start, region.end, region.intact = start, start + length, True
+        seen.set()
+
+    awaited = Awaited(wanted, arrived)
+    document.awaited.append(awaited)
+    try:
+        answer = await server.workspace_apply_edit_async(params)
+        if not answer.applied and not seen.is_set():
+            why = f": {answer.failure_reason}" if answer.failure_reason else ""
+            raise CannotEdit(f"the editor did not apply the edit{why}")
+        await asyncio.wait_for(seen.wait(), APPLIED_WITHIN_S)
+    except asyncio.TimeoutError as error:
+        raise CannotEdit("the editor skipped the edit because the file moved on: run it again") from error
+    except JsonRpcException as error:
+        raise CannotEdit("the editor did not apply the edit") from error
+    finally:
+        document.awaited.remove(awaited)
 
 
 def remember(

@@ -22,9 +22,10 @@ class Job:
     token: int | str | None  # of its progress
     task: asyncio.Task[Any] | None = None
     why_cancelled: str = "cancelled"
+    applying: bool = False  # the edit is on its way to the editor, which may have made it already
 
     def cancel(self, why: str) -> None:
-        if self.task and not self.task.done():
+        if self.task and not self.task.done() and not self.applying:
             self.why_cancelled = why
             self.task.cancel()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lsprotocol import types as lsp
@@ -66,6 +66,22 @@ def prefix_length(text: str, units: int, encoding: str) -> int:
 
 
 @dataclass(slots=True, eq=False)
+class Awaited:
+    """A text the document is to pass through; `arrived` is called when it does."""
+
+    text: str
+    arrived: Callable[[], None]
+
+    def is_met_by(self, text: str) -> bool:
+        """Line endings aside: some editors unify them."""
+        return text == self.text or unify(text) == unify(self.text)
+
+
+def unify(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@dataclass(slots=True, eq=False)
 class Document:
     """The server's mirror of one open document."""
 
@@ -75,6 +91,7 @@ class Document:
     language: str
     encoding: str
     tracked: list[Tracked] = field(default_factory=list[Tracked])
+    awaited: list[Awaited] = field(default_factory=list[Awaited])
     _starts: list[int] = field(default_factory=list[int])
 
     def __post_init__(self) -> None:
@@ -126,6 +143,9 @@ class Document:
         self._reindex(start, end, new)
         for region in self.tracked:
             region.adjust(start, end, len(new))
+        for awaited in self.awaited:
+            if awaited.is_met_by(self.text):
+                awaited.arrived()
 
     def _reindex(self, start: int, end: int, new: str) -> None:
         """Splices `new` in and looks for line ends only in the lines it touches."""
