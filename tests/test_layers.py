@@ -23,6 +23,10 @@ def test_the_client_and_messages_are_light() -> None:
     assert not {"torch", "transformers", "pygls"} & imported_by("engine.service.client, engine.cli")
 
 
+def test_serving_never_imports_transformers() -> None:
+    assert "transformers" not in imported_by("engine.service.scheduler, engine.models.loading")
+
+
 def test_the_engine_knows_no_lsp() -> None:
     for path in (ROOT / "engine").rglob("*.py"):
         for line in path.read_text().splitlines():

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from engine.models.span_denoiser import KeyValues, SpanDenoiser
+from engine.models.network import KeyValues, SpanNetwork
 from engine.models.vocabulary import DEL, END, INSTRUCTION, PAD, RESERVED, Vocabulary
 
 CACHE_BYTES = 128 * 1024 * 1024
@@ -64,15 +64,15 @@ class Denoiser(Protocol):
 
 
 class EmbeddedDenoiser:
-    """A `SpanDenoiser` with its tokenizer and an LRU of encoded contexts, bounded in bytes."""
+    """A `SpanNetwork` with its tokenizer and an LRU of encoded contexts, bounded in bytes."""
 
-    def __init__(self, model: SpanDenoiser, vocabulary: Vocabulary, name: str, device: str = "cpu") -> None:
+    def __init__(self, model: SpanNetwork, vocabulary: Vocabulary, name: str, device: str = "cpu") -> None:
         self.model = model.eval()
         torch.nn.Module.to(model, device)
         self.vocabulary, self.name, self.device = vocabulary, name, device
         self.parameters = sum(p.numel() for p in model.parameters())
-        self.max_canvas = model.config.max_canvas
-        self.max_prefix, self.max_suffix = model.config.max_prefix, model.config.max_suffix
+        self.max_canvas = model.sizes.max_canvas
+        self.max_prefix, self.max_suffix = model.sizes.max_prefix, model.sizes.max_suffix
         self._contexts: OrderedDict[Context, KeyValues] = OrderedDict()
         self._bytes = 0
         # Never predicted: reserved tokens other than <del>.
@@ -81,10 +81,10 @@ class EmbeddedDenoiser:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> EmbeddedDenoiser:
         """Loads a model folder. Raises OSError, ValueError or SafetensorError when it is not one."""
-        model = SpanDenoiser.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+        model = SpanNetwork.load(folder)
         vocabulary = Vocabulary.load(folder / "tokenizer.json")
-        if vocabulary.size != model.config.vocab_size:
-            raise ValueError(f"tokenizer.json has {vocabulary.size} tokens, the model {model.config.vocab_size}")
+        if vocabulary.size != model.sizes.vocab_size:
+            raise ValueError(f"tokenizer.json has {vocabulary.size} tokens, the model {model.sizes.vocab_size}")
         return cls(model, vocabulary, folder.name, device)
 
     @torch.inference_mode()
@@ -139,7 +139,7 @@ class EmbeddedDenoiser:
         if found is not None:
             self._contexts.move_to_end(context)
             return found
-        ids, positions = context_row(context, self.model.config.canvas_start, self.model.config.suffix_start)
+        ids, positions = context_row(context, self.model.sizes.canvas_start, self.model.sizes.suffix_start)
         encoded = self.model.encode_context(
             torch.tensor([ids], device=self.device), torch.tensor([positions], device=self.device), None
         )

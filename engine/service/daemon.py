@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import functools
+import gc
 import hmac
 import json
 import logging
@@ -138,6 +139,7 @@ class Daemon:
 
     def _compute(self, loop: asyncio.AbstractEventLoop) -> None:
         """The compute thread: load, then run the scheduler."""
+        gc.disable()  # importing makes a million objects and no garbage: a sixth of the start would be collecting
         from engine.errors import EditError
         from engine.models.loading import load_denoiser
         from engine.service.scheduler import Scheduler
@@ -151,6 +153,8 @@ class Daemon:
             logger.error("%s", error.message)
         except MemoryError:
             self.state, self.message = "failed", "out of memory while loading the model: use a smaller one"
+        gc.freeze()  # what was imported stays: no collection need ever look at it again
+        gc.enable()
         loop.call_soon_threadsafe(self.loaded.set)
         if self.scheduler:
             self.scheduler.run()

@@ -1,0 +1,196 @@
+"""The embedded model's network, in plain torch: serving loads it without the transformers library, whose
+import takes longer than torch's own.
+
+Two segments. Context tokens attend to context only; canvas tokens attend to context and canvas, both
+ways. The context's keys and values therefore do not depend on the canvas: they are computed once,
+exactly, and reused for every denoising step, candidate and request (shared design, "The model").
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass
+class Sizes:
+    """Sizes in tokens. The suffix always starts `max_canvas` positions after the canvas does, so that
+    inserting or deleting canvas tokens never moves it."""
+
+    vocab_size: int = 4096
+    hidden_size: int = 256
+    num_hidden_layers: int = 6
+    num_attention_heads: int = 4
+    intermediate_size: int = 640
+    max_instruction: int = 48
+    max_prefix: int = 384
+    max_suffix: int = 192
+    max_canvas: int = 256
+    max_insert: int = 8
+    rope_theta: float = 10_000.0
+
+    @property
+    def canvas_start(self) -> int:
+        """Position of the canvas's <bos>; the prefix ends right before it."""
+        return self.max_instruction + self.max_prefix
+
+    @property
+    def suffix_start(self) -> int:
+        return self.canvas_start + self.max_canvas
+
+
+@dataclass(slots=True)
+class KeyValues:
+    """Context keys and values per layer, each [batch, heads, context, head_dim], rotated already;
+    `mask` [batch, context] is true at real tokens, or None when all are."""
+
+    layers: list[tuple[Tensor, Tensor]]
+    mask: Tensor | None
+
+    def repeat(self, times: int) -> KeyValues:
+        """One row for each of `times` canvases over the same context, [batch * times, ...]."""
+        layers = [(k.repeat_interleave(times, 0), v.repeat_interleave(times, 0)) for k, v in self.layers]
+        return KeyValues(layers, None if self.mask is None else self.mask.repeat_interleave(times, 0))
+
+
+class Rope(nn.Module):
+    """Rotary position embedding (arXiv 2104.09864) for explicit positions."""
+
+    def __init__(self, head_dim: int, theta: float) -> None:
+        super().__init__()
+        self.head_dim, self.theta = head_dim, theta
+
+    def forward(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """`positions` [batch, length] -> cos, sin, each [batch, 1, length, head_dim / 2]."""
+        half = torch.arange(self.head_dim // 2, device=positions.device, dtype=torch.float32)
+        angle = positions[:, None, :, None].float() * self.theta ** (-half / half.numel())
+        return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotates the halves of the last axis of `x` [batch, heads, length, head_dim]."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1).to(x.dtype)
+
+
+class Block(nn.Module):
+    """Pre-norm attention with query-key norm, then SwiGLU."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        size = sizes.hidden_size
+        self.heads = sizes.num_attention_heads
+        self.attention_norm = nn.RMSNorm(size)
+        self.qkv = nn.Linear(size, 3 * size, bias=False)
+        self.out = nn.Linear(size, size, bias=False)
+        self.mlp_norm = nn.RMSNorm(size)
+        self.gate_up = nn.Linear(size, 2 * sizes.intermediate_size, bias=False)
+        self.down = nn.Linear(sizes.intermediate_size, size, bias=False)
+
+    def project(self, x: Tensor, rope: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """`x` [batch, length, hidden] -> queries, keys, values [batch, heads, length, head_dim]."""
+        batch, length, size = x.shape
+        qkv = self.qkv(self.attention_norm(x)).view(batch, length, 3, self.heads, size // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
+        return rotate(q, *rope), rotate(k, *rope), v
+
+    def finish(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """Attention of `q` over `k`, `v`, then the MLP, both residual."""
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = x + self.out(attended.transpose(1, 2).flatten(2))
+        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
+        return x + self.down(F.silu(gate) * up)
+
+
+class SpanNetwork(nn.Module):
+    """Token, delete and insert predictions for every canvas position, given a context."""
+
+    sizes: Sizes
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.build(sizes)
+
+    def build(self, sizes: Sizes) -> None:
+        self.sizes = sizes
+        self.embedding = nn.Embedding(sizes.vocab_size, sizes.hidden_size)
+        self.segment = nn.Embedding(2, sizes.hidden_size)  # context, canvas
+        self.rope = Rope(sizes.hidden_size // sizes.num_attention_heads, sizes.rope_theta)
+        self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.num_hidden_layers))
+        self.norm = nn.RMSNorm(sizes.hidden_size)
+        self.insert_head = nn.Linear(sizes.hidden_size, sizes.max_insert + 1)
+
+    @classmethod
+    def load(cls, folder: Path) -> SpanNetwork:
+        """The float32 network of a model folder. Raises OSError, ValueError, RuntimeError or SafetensorError."""
+        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        sizes = Sizes(**{f.name: stored[f.name] for f in fields(Sizes) if f.name in stored})
+        weights = {name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()}
+        network = cls(sizes)
+        network.load_state_dict(weights, assign=True)
+        return network.requires_grad_(False)
+
+    def encode_context(self, ids: Tensor, positions: Tensor, mask: Tensor | None) -> KeyValues:
+        """`ids`, `positions` [batch, context]; `mask` true at real tokens -> their keys and values."""
+        x = self.embedding(ids) + self.segment.weight[0]
+        rope = self.rope(positions)
+        allowed = None if mask is None else mask[:, None, None, :]
+        layers: list[tuple[Tensor, Tensor]] = []
+        last = len(self.blocks) - 1
+        for i, block in enumerate(cast("list[Block]", self.blocks)):
+            q, k, v = block.project(x, rope)
+            layers.append((k, v))
+            if i < last:  # what the last block would output nobody reads
+                x = block.finish(x, q, k, v, allowed)
+        return KeyValues(layers, mask)
+
+    def forward(
+        self, canvas_ids: Tensor, canvas_mask: Tensor | None = None, context: KeyValues | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`canvas_ids` [batch, length], <bos> first; `canvas_mask` true at real tokens, or None.
+
+        Returns token logits [batch, length, vocab] and insert logits [batch, length, max_insert + 1]."""
+        hidden = self.hidden(canvas_ids, canvas_mask, context)
+        return self.token_logits(hidden), self.insert_head(hidden)
+
+    def hidden(self, canvas_ids: Tensor, canvas_mask: Tensor | None, context: KeyValues | None) -> Tensor:
+        """Normalised last hidden states [batch, length, hidden] of the canvas."""
+        batch, length = canvas_ids.shape
+        positions = torch.arange(length, device=canvas_ids.device)[None] + self.sizes.canvas_start
+        rope = self.rope(positions)
+        x = self.embedding(canvas_ids) + self.segment.weight[1]
+        allowed = joint_mask(batch, length, canvas_mask, context)
+        for i, block in enumerate(cast("list[Block]", self.blocks)):
+            q, k, v = block.project(x, rope)
+            if context is not None:
+                context_k, context_v = context.layers[i]
+                k, v = torch.cat((context_k, k), dim=2), torch.cat((context_v, v), dim=2)
+            x = block.finish(x, q, k, v, allowed)
+        return self.norm(x)
+
+    def token_logits(self, hidden: Tensor) -> Tensor:
+        return F.linear(hidden, self.embedding.weight)
+
+
+def joint_mask(batch: int, length: int, canvas_mask: Tensor | None, context: KeyValues | None) -> Tensor | None:
+    """Which of [context; canvas] a canvas token may see, [batch, 1, 1, context + length]; None: all."""
+    context_mask = None if context is None else context.mask
+    if canvas_mask is None and context_mask is None:
+        return None
+    device = (canvas_mask if canvas_mask is not None else cast(Tensor, context_mask)).device
+    if canvas_mask is None:
+        canvas_mask = torch.ones(batch, length, dtype=torch.bool, device=device)
+    if context is not None:
+        if context_mask is None:
+            shape = (batch, context.layers[0][0].shape[2])
+            context_mask = torch.ones(shape, dtype=torch.bool, device=device)
+        canvas_mask = torch.cat((context_mask, canvas_mask), dim=1)
+    return canvas_mask[:, None, None, :]
