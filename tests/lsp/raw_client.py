@@ -1,7 +1,7 @@
 """A client of bytes: it sends whatever it is told and counts every answer.
 
 What the server sends of itself (applyEdit, configuration, progress) goes to `handlers`; a request without a
-handler is answered with null.
+handler is answered with null; a handler may be a coroutine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class RawClient:
         self.keep = {"redraft/status", "window/showMessage"}
         self.handlers: dict[str, Callable[[Any], Any]] = {}
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._later: set[asyncio.Task[None]] = set()
         self._last = 0
         self.listening = asyncio.create_task(self._listen())
 
@@ -120,7 +121,10 @@ class RawClient:
         if method and "id" in message:
             handler = self.handlers.get(method)
             result = handler(message["params"]) if handler else None
-            if not isinstance(result, asyncio.Future):
+            if asyncio.iscoroutine(result):
+                self._later.add(task := asyncio.create_task(self._answer_later(number, result)))
+                task.add_done_callback(self._later.discard)
+            else:
                 self.send({"id": number, "result": result})
         elif method:
             handler = self.handlers.get(method)
@@ -135,6 +139,9 @@ class RawClient:
             future = self._waiting.pop(number, None)
             if future and not future.done():
                 future.set_result(message)
+
+    async def _answer_later(self, number: Any, result: Coroutine[Any, Any, Any]) -> None:
+        self.send({"id": number, "result": await result})
 
     @property
     def status(self) -> dict[str, Any]:
