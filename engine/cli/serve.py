@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
-import signal
 import sys
 from dataclasses import asdict
 from typing import Any
 
 from engine.cli.errors import CommandError
 from engine.service.client import EngineClient, EngineFailure, EngineOptions, EngineUnavailable
+from engine.service.lock import kill_holder
 from engine.service.paths import engine_paths
 
 
@@ -75,22 +74,9 @@ def run_stop(options: argparse.Namespace) -> int:
 
     stopped = asyncio.run(ask())
     if not stopped and options.force:
-        stopped = kill(options.model)
+        stopped = kill_holder(engine_paths(options.model, None).lock)
     if options.json:
         print(json.dumps({"stopped": stopped}))
     else:
         print("engine stopped" if stopped else "no engine was running")
     return 0
-
-
-def kill(model: str | None) -> bool:
-    """Kills the daemon that holds the lock, hung or not."""
-    paths = engine_paths(model, None)
-    with contextlib.suppress(OSError, ValueError), paths.lock.open("r+") as lock:
-        from engine.service.daemon import take_lock
-
-        pid = int(lock.read())
-        if not take_lock(lock):  # a live process holds it
-            os.kill(pid, signal.SIGKILL)
-            return True
-    return False

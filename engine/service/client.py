@@ -12,18 +12,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from engine import __version__
 from engine.messages import PROTOCOL_VERSION, DenoisingState, EditRequest, EditResult, EngineStatus, ErrorCode
 from engine.service import frames
+from engine.service.frames import FrameError
+from engine.service.lock import kill_holder
 from engine.service.paths import EnginePaths, engine_paths
 
-HANG_GRACE_S = 30.0  # silence after which an engine that owes an answer counts as dead
+GREETING_S = 20.0  # within which a live engine greets, loading its model or not
+HANG_GRACE_S = 20.0  # silence after which an engine that owes an answer counts as dead
+
+T = TypeVar("T")
 
 
 class EngineUnavailable(Exception):
     """No engine, or it died. One line that says why and what to do."""
+
+
+class EngineHangs(EngineUnavailable):
+    """It holds the connection and is silent."""
 
 
 class EngineFailure(Exception):
@@ -59,6 +68,7 @@ class EngineClient:
         self._last_id = 0
         self._heard = time.monotonic()
         self._task: asyncio.Task[None] | None = None
+        self._lock: Path | None = None  # of an engine of this machine
         self.status_at_start: EngineStatus | None = None
 
     @classmethod
@@ -70,27 +80,40 @@ class EngineClient:
             paths = engine_paths(options.model, options.device)
         except OSError as error:
             raise EngineUnavailable(f"no private runtime folder: {error}") from error
-        with contextlib.suppress(OSError, EngineUnavailable):
-            return await cls._open(paths)
-        if not options.start:
-            raise EngineUnavailable("no engine is running: start one with `redraft engine serve`")
-        process = start_daemon(options, paths)
         give_up = time.monotonic() + timeout_s
+        process: subprocess.Popen[bytes] | None = None
         while time.monotonic() < give_up:
-            with contextlib.suppress(OSError, EngineUnavailable):
+            try:
                 return await cls._open(paths)
-            if process.poll() is not None and process.returncode != 0:
+            except EngineHangs:
+                if not options.start:
+                    raise
+                kill_holder(paths.lock)
+            except OSError:
+                pass  # none yet
+            if not options.start:
+                raise EngineUnavailable("no engine is running: start one with `redraft engine serve`")
+            if process is None or process.poll() == 0:  # 0: another one had the lock, and may have gone since
+                process = start_daemon(options, paths)
+            elif process.returncode is not None:
                 raise EngineUnavailable(f"the engine did not start: {last_line(paths.log)}")
             await asyncio.sleep(0.05)
         raise EngineUnavailable(f"the engine did not answer within {timeout_s:.0f} s, see {paths.log}")
 
     @classmethod
     async def _open(cls, paths: EnginePaths) -> EngineClient:
+        """Raises OSError when none runs, EngineHangs, or EngineUnavailable when it refuses us."""
         if os.name == "posix" and not paths.address.exists():
-            return await cls._greet(*await asyncio.open_unix_connection(str(paths.socket)), token=None)
-        address = json.loads(paths.address.read_text())
-        streams = await asyncio.open_connection(address["host"], address["port"])
-        return await cls._greet(*streams, token=address["token"])
+            client = await cls._greet(*await asyncio.open_unix_connection(str(paths.socket)), token=None)
+        else:
+            try:
+                address = json.loads(paths.address.read_text())
+                host, port, token = (address[name] for name in ("host", "port", "token"))
+            except (ValueError, KeyError, TypeError) as error:
+                raise FileNotFoundError(f"{paths.address} is being written") from error
+            client = await cls._greet(*await asyncio.open_connection(host, port), token=token)
+        client._lock = paths.lock
+        return client
 
     @classmethod
     async def _connect_url(cls, url: str) -> EngineClient:
@@ -99,26 +122,32 @@ class EngineClient:
             raise EngineUnavailable(f"engine.url {url!r} is not of the form tcp://HOST:PORT")
         try:
             streams = await asyncio.open_connection(host, int(port))
-        except OSError as error:
-            raise EngineUnavailable(f"no engine at {url}: {error.strerror or error}") from error
-        return await cls._greet(*streams, token=os.environ.get("REDRAFT_ENGINE_TOKEN"))
+            return await cls._greet(*streams, token=os.environ.get("REDRAFT_ENGINE_TOKEN"))
+        except (OSError, OverflowError) as error:
+            raise EngineUnavailable(f"no engine at {url}: {getattr(error, 'strerror', None) or error}") from error
 
     @classmethod
     async def _greet(
         cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str | None
     ) -> EngineClient:
+        """Raises OSError when the engine hangs up, EngineHangs, or EngineUnavailable when it refuses us."""
         client = cls(reader, writer)
-        writer.write(frames.pack("hello", version=PROTOCOL_VERSION, token=token, client=f"redraft {__version__}"))
         try:
-            answer = await asyncio.wait_for(frames.read(reader), 10)
-        except (asyncio.IncompleteReadError, asyncio.TimeoutError, frames.FrameError, OSError) as error:
-            writer.close()
-            raise EngineUnavailable("the engine did not greet: stop it with `redraft engine stop --force`") from error
-        if answer["type"] != "welcome":
-            writer.close()
-            raise EngineUnavailable(f"the engine refused: {answer.get('message', answer['type'])}")
-        client.status_at_start = frames.field(answer, "status", EngineStatus)
-        client._task = asyncio.create_task(client._listen())
+            writer.write(frames.pack("hello", version=PROTOCOL_VERSION, token=token, client=f"redraft {__version__}"))
+            answer = await asyncio.wait_for(frames.read(reader), GREETING_S)
+            if answer["type"] != "welcome":
+                raise EngineUnavailable(f"the engine refused: {str(answer.get('message', answer['type']))[:300]}")
+            client.status_at_start = frames.field(answer, "status", EngineStatus)
+            client._task = asyncio.create_task(client._listen())
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionResetError("the engine hung up") from error
+        except asyncio.TimeoutError as error:
+            raise EngineHangs("the engine does not answer: stop it with `redraft engine stop --force`") from error
+        except FrameError as error:
+            raise EngineUnavailable(f"that is no engine of ours: {error}") from error
+        finally:
+            if client.closed:
+                writer.close()
         return client
 
     @property
@@ -135,15 +164,21 @@ class EngineClient:
         """One edit. A newer edit of the same `document` cancels an older one. Cancelling the awaiting
         task cancels the edit. Raises EngineFailure or EngineUnavailable."""
         fields = {"document": document, "stream": on_state is not None, "request": request}
-        answer = await self._ask("edit", on_state, **fields)
-        return frames.field(answer, "result", EditResult)
+        return self._field(await self._ask("edit", on_state, **fields), "result", EditResult)
 
     async def warm(self, request: EditRequest) -> None:
         """Has the context of a likely edit encoded ahead of time."""
         await self._ask("warm", request=request)
 
     async def status(self) -> EngineStatus:
-        return frames.field(await self._ask("status"), "status", EngineStatus)
+        return self._field(await self._ask("status"), "status", EngineStatus)
+
+    def _field(self, answer: dict[str, Any], name: str, kind: type[T]) -> T:
+        try:
+            return frames.field(answer, name, kind)
+        except FrameError as error:
+            self._writer.close()
+            raise EngineUnavailable(f"the engine's answer is malformed ({error}): try again") from error
 
     async def stop(self) -> None:
         """Stops the daemon."""
@@ -165,7 +200,7 @@ class EngineClient:
         number = self._last_id
         try:
             frame = frames.pack(kind, id=number, **fields)
-        except frames.FrameError as error:
+        except FrameError as error:
             raise EngineFailure(error.code, str(error)) from error
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
@@ -193,7 +228,9 @@ class EngineClient:
                 return answer
             if time.monotonic() - self._heard > HANG_GRACE_S:
                 self._writer.close()
-                raise EngineUnavailable("the engine hangs: stop it with `redraft engine stop --force` and try again")
+                if self._lock and kill_holder(self._lock):
+                    raise EngineHangs("the engine hung and was ended: try again, a new one will be started")
+                raise EngineHangs("the engine hangs: stop it with `redraft engine stop --force` and try again")
 
     async def _listen(self) -> None:
         """Hands every frame to whoever waits for it, until the engine is gone."""
@@ -206,7 +243,7 @@ class EngineClient:
                     self._watching[number](frames.field(frame, "state", DenoisingState))
                 elif number in self._waiting and frame["type"] != "state" and not self._waiting[number].done():
                     self._waiting[number].set_result(frame)
-        except (asyncio.IncompleteReadError, OSError, frames.FrameError):
+        except (asyncio.IncompleteReadError, OSError, FrameError):
             pass
         finally:
             self._writer.close()

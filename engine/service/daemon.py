@@ -22,16 +22,19 @@ import threading
 import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from engine import __version__
 from engine.messages import PROTOCOL_VERSION, EditRequest, EngineStatus
 from engine.service import frames
 from engine.service.frames import FrameError
+from engine.service.lock import take_lock
 from engine.service.paths import EnginePaths, engine_paths
 
+FAILED_FOR_S = 5.0  # an engine that could not load its model goes, and the next request tries anew
+MAX_UNREAD = 4 * frames.MAX_FRAME  # bytes a client may leave unread
 MAX_LOG = 1_000_000  # bytes; a longer log is begun anew at start
-PULSE_S = 5.0  # how often a client that waits hears from us
+PULSE_S = 3.0  # how often a client that waits hears from us
 logger = logging.getLogger("redraft.engine")
 
 
@@ -67,25 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def take_lock(lock: TextIO) -> bool:
-    """Whether we are the only daemon; the lock holds our pid and goes with the process."""
-    try:
-        if os.name == "posix":
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            import msvcrt
-
-            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except OSError:
-        return False
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return True
-
-
 class Daemon:
     def __init__(self, model: str | None, device: str | None, threads: int | None, idle_s: float) -> None:
         self.model, self.device, self.threads, self.idle_s = model, device, threads, idle_s
@@ -100,39 +84,45 @@ class Daemon:
 
     async def serve(self, paths: EnginePaths, tcp: bool) -> None:
         self.loaded, self.stopping = asyncio.Event(), asyncio.Event()
-        server = await (self._listen_tcp(paths) if tcp else self._listen_unix(paths))
+        self.paths, self.socket_id = paths, 0
+        self.server = await (self._listen_tcp(paths) if tcp else self._listen_unix(paths))
         loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError):
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.stopping.set)
         threading.Thread(target=self._compute, args=(loop,), daemon=True).start()
-        idle = asyncio.create_task(self._watch_idleness())
+        watching = asyncio.create_task(self._watch())
         watcher = self._watch_model()
         await self.stopping.wait()
-        idle.cancel()
+        watching.cancel()
         if watcher:
             watcher.stop()
-        server.close()
+        self.server.close()
         if self.scheduler:
             self.scheduler.stop()
         await asyncio.sleep(0.05)  # lets the last answers out
-        for path in (paths.socket, paths.address):
-            path.unlink(missing_ok=True)
+        if tcp:
+            paths.address.unlink(missing_ok=True)
+        elif inode(paths.socket) == self.socket_id:  # not the one of an engine that took our place
+            paths.socket.unlink(missing_ok=True)
 
     async def _listen_unix(self, paths: EnginePaths) -> asyncio.AbstractServer:
         paths.socket.unlink(missing_ok=True)  # we hold the lock, so it is stale
         paths.address.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
-            return await asyncio.start_unix_server(self._client, path=str(paths.socket))
+            server = await asyncio.start_unix_server(self._client, path=str(paths.socket))
         finally:
             os.umask(before)
+        self.socket_id = inode(paths.socket)
+        return server
 
     async def _listen_tcp(self, paths: EnginePaths) -> asyncio.AbstractServer:
         self.token = secrets.token_urlsafe(32)
         server = await asyncio.start_server(self._client, "127.0.0.1", 0)
         host, port = server.sockets[0].getsockname()[:2]
-        descriptor = os.open(paths.address, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        paths.address.unlink(missing_ok=True)  # one that was there would keep its mode
+        descriptor = os.open(paths.address, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             json.dump({"host": host, "port": port, "token": self.token}, file)
         return server
@@ -175,8 +165,8 @@ class Daemon:
             return
         try:
             fresh = load_denoiser(Path(self.model) if self.model else None, self.device, self.threads)
-        except EditError as error:
-            self.message = f"kept the old weights: {error.message}"
+        except (EditError, MemoryError) as error:
+            self.message = f"kept the old weights: {error or 'out of memory'}"
             return
 
         def exchange(_: Any) -> None:
@@ -185,21 +175,36 @@ class Daemon:
         self.scheduler.errand(exchange)
         self.message = "ready, weights reloaded"
 
-    async def _watch_idleness(self) -> None:
+    async def _watch(self) -> None:
+        """Stops the engine when it is idle, or has no model; listens anew when somebody removed the socket."""
         while True:
-            await asyncio.sleep(min(1.0, self.idle_s / 4))
+            idle_s = min(self.idle_s, FAILED_FOR_S) if self.state == "failed" else self.idle_s
+            await asyncio.sleep(min(1.0, idle_s / 4))
             if any(connection.jobs for connection in self.connections):
                 self.last_request = time.monotonic()
-            elif time.monotonic() - self.last_request > self.idle_s:
-                logger.info("idle for %.0f s, stopping", self.idle_s)
+            elif time.monotonic() - self.last_request > idle_s:
+                logger.info("idle for %.0f s, stopping", idle_s)
                 self.stopping.set()
+            if self.socket_id and inode(self.paths.socket) != self.socket_id:
+                await self._listen_again()
+
+    async def _listen_again(self) -> None:
+        """After our socket was removed. Another engine's socket in its place, or no folder: our time is over."""
+        self.server.close()
+        try:
+            if inode(self.paths.socket):
+                raise FileExistsError
+            self.server = await self._listen_unix(self.paths)
+        except OSError:
+            logger.info("the socket is gone, stopping")
+            self.stopping.set()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(self, reader, writer)
         self.connections.add(connection)
         try:
             await connection.run()
-        except (asyncio.IncompleteReadError, OSError):
+        except (asyncio.IncompleteReadError, asyncio.TimeoutError, OSError):
             pass
         except FrameError as error:
             connection.send("error", id=None, code=error.code, message=str(error))
@@ -312,10 +317,18 @@ class Connection:
         if not await self._ready(number):
             return
         from engine.editing import warm_context
+        from engine.errors import EditError
 
         def warm(denoiser: Any) -> None:
-            warm_context(request, denoiser)
-            self._later("done", number)
+            try:
+                warm_context(request, denoiser)
+            except EditError as error:
+                self._later("error", number, code=error.code, message=error.message)
+            except Exception as error:  # the edge of the process: the compute thread must live on
+                logger.error("warming a context failed: %s", type(error).__name__)
+                self._later("error", number, code="internal", message="the context could not be encoded")
+            else:
+                self._later("done", number)
 
         self.daemon.scheduler.errand(warm)
 
@@ -351,8 +364,16 @@ class Connection:
             self.loop.call_soon_threadsafe(finish)
 
     def send(self, kind: str, **fields: Any) -> None:
-        if not self.writer.is_closing():
-            self.writer.write(frames.pack(kind, **fields))
+        if self.writer.is_closing():
+            return
+        try:
+            frame = frames.pack(kind, **fields)
+        except FrameError as error:
+            why = "the answer is too large: select less or ask for fewer candidates"
+            frame = frames.pack("error", id=fields["id"], code=error.code, message=why)
+        self.writer.write(frame)
+        if self.writer.transport.get_write_buffer_size() > MAX_UNREAD:
+            self.writer.transport.abort()  # a client that asks and never reads
 
     async def _pulse(self) -> None:
         """Tells a waiting client that we live, so that a hung engine can be told from a busy one."""
@@ -371,7 +392,18 @@ class Connection:
         for job in self.jobs.values():
             if job is not None:
                 self.daemon.scheduler.cancel(job)
+        self.jobs.clear()
+        for task in self.tasks:
+            task.cancel()
         self.writer.close()
+
+
+def inode(path: Path) -> int:
+    """The number of the file at `path`, 0 when there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def resident_mb() -> float:

@@ -31,7 +31,7 @@ class Typist:
         self.buffer = ReferenceBuffer(text if rng.random() < 0.7 else text.rstrip("\r\n"), "utf-16")
         self.version = 1
         self.applied: Counter[str] = Counter()
-        self.stale = 0
+        self.stale = self.under_way = 0  # edits refused, edits received but not made yet
         self.tags = 0
         self.open()
 
