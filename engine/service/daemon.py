@@ -128,26 +128,40 @@ class Daemon:
         return server
 
     def _compute(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The compute thread: load, then run the scheduler."""
+        """The compute thread: load, then run the scheduler. Without it the engine has no use and stops."""
         gc.disable()  # importing makes a million objects and no garbage: a sixth of the start would be collecting
-        from engine.errors import EditError
-        from engine.models.loading import load_denoiser
-        from engine.service.scheduler import Scheduler
-
-        try:
-            denoiser = load_denoiser(Path(self.model) if self.model else None, self.device, self.threads)
-            self.scheduler = Scheduler(denoiser)
-            self.state, self.message = "ready", "ready"
-        except EditError as error:
-            self.state, self.message = "failed", error.message
-            logger.error("%s", error.message)
-        except MemoryError:
-            self.state, self.message = "failed", "out of memory while loading the model: use a smaller one"
+        self._load()
         gc.freeze()  # what was imported stays: no collection need ever look at it again
         gc.enable()
         loop.call_soon_threadsafe(self.loaded.set)
         if self.scheduler:
-            self.scheduler.run()
+            try:
+                self.scheduler.run()
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop may be closing
+                    loop.call_soon_threadsafe(self.stopping.set)
+
+    def _load(self) -> None:
+        """Sets the scheduler, or says in `message` why there is none."""
+        from engine.errors import EditError
+
+        try:
+            from engine.models.loading import load_denoiser
+            from engine.service.scheduler import Scheduler
+
+            self.scheduler = Scheduler(
+                load_denoiser(Path(self.model) if self.model else None, self.device, self.threads)
+            )
+            self.state, self.message = "ready", "ready"
+        except EditError as error:
+            self.state, self.message = "failed", error.message
+        except MemoryError:
+            self.state, self.message = "failed", "out of memory while loading the model: use a smaller one"
+        except Exception as error:  # the edge of the process: whoever waits for the model must hear of it
+            why = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            self.state, self.message = "failed", f"the model cannot be loaded ({why}): run `redraft doctor`"
+        if self.state == "failed":
+            logger.error("%s", self.message)
 
     def _watch_model(self) -> Any:
         """Reloads a model folder of the user's when its weights are replaced."""
