@@ -58,15 +58,22 @@ class Work:
     late: bool = False
     scores: dict[tuple[int, ...], float] = field(default_factory=dict[tuple[int, ...], float])
 
-    def ask(self, canvases: Sequence[Sequence[int]], limit: int) -> Generator[Query, Answers, Answers]:
-        """One forward pass over `canvases`; their own likelihoods are kept as scores."""
-        items = tuple(CanvasItem(self.context, tuple(canvas)) for canvas in canvases)
+    def ask(
+        self, canvases: Sequence[Sequence[int]], limit: int, masks_only: bool = False
+    ) -> Generator[Query, Answers, Answers]:
+        """One forward pass over `canvases`; their own likelihoods are kept as scores. `masks_only`: canvases
+        with masks are evaluated at the masks alone, and not scored."""
+        items = tuple(
+            CanvasItem(self.context, tuple(canvas), mask_places(canvas) if masks_only and MASK in canvas else None)
+            for canvas in canvases
+        )
         shown = self.denoiser.vocabulary.decode(canvases[0]).removeprefix(self.region.head)
         answers = yield Query(items, DenoisingState(self.steps, max(limit, self.steps), shown))
         self.passes += 1
         self.steps += 1
         for item, logits in zip(items, answers, strict=True):
-            self.scores[item.canvas] = log_likelihood(item.canvas, logits)
+            if item.rows is None:
+                self.scores[item.canvas] = log_likelihood(item.canvas, logits)
         self.late = time.monotonic() > self.deadline
         return answers
 
@@ -286,6 +293,10 @@ def denoise(work: Work, canvases: list[list[int]], policy: StepPolicy) -> Block:
     return sorted(finished.values(), key=lambda child: -child.score)
 
 
+def mask_places(canvas: Sequence[int]) -> tuple[int, ...]:
+    return tuple(i for i, token in enumerate(canvas) if token == MASK)
+
+
 def distinct_canvases(canvases: list[list[int]]) -> list[list[int]]:
     return [list(c) for c in dict.fromkeys(tuple(c) for c in canvases)]
 
@@ -295,7 +306,7 @@ def drive(work: Work, search: Generator[list[list[int]], Answers, list[Child]], 
     try:
         canvases = next(search)
         while not work.late:
-            canvases = search.send((yield from work.ask(canvases, limit)) if canvases else [])
+            canvases = search.send((yield from work.ask(canvases, limit, masks_only=True)) if canvases else [])
     except StopIteration as end:
         return end.value
     return []

@@ -71,7 +71,8 @@ def moves(canvas: Sequence[int], logits: CanvasLogits, limit: int, bonus: Tensor
 
 def reverse_step(canvas: Sequence[int], logits: CanvasLogits, policy: StepPolicy, rng: Random) -> list[int]:
     """The canvas after one step; the same canvas when nothing changes (a fixed point)."""
-    filled = unmask(canvas, logits, policy, rng)
+    masks = [i for i, token in enumerate(canvas) if token == MASK]
+    filled = unmask(canvas, logits.tokens[masks], policy, rng)
     chosen: list[Move] = []
     for move in moves(canvas, logits, limit=32):
         if move.gain <= policy.margin:
@@ -86,13 +87,13 @@ def reverse_step(canvas: Sequence[int], logits: CanvasLogits, policy: StepPolicy
     return [token for token in filled if token != DEL]
 
 
-def unmask(canvas: Sequence[int], logits: CanvasLogits, policy: StepPolicy, rng: Random) -> list[int]:
-    """Fills the confident masks, at least one; <del> marks masks that stand for nothing."""
+def unmask(canvas: Sequence[int], rows: Tensor, policy: StepPolicy, rng: Random) -> list[int]:
+    """Fills the confident masks, at least one; <del> marks masks that stand for nothing. `rows`
+    [masks, vocab]: log-probabilities at the masks."""
     filled = list(canvas)
     masks = [i for i, token in enumerate(canvas) if token == MASK]
     if not masks:
         return filled
-    rows = logits.tokens[masks]
     if policy.temperature:
         noise = torch.rand(rows.shape, generator=torch.Generator().manual_seed(rng.getrandbits(63)))
         choice = (rows / policy.temperature - (-noise.clamp(1e-9, 1 - 1e-7).log()).log()).argmax(-1)

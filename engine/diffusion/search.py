@@ -41,7 +41,8 @@ class Child:
 
 
 def judged_search(canvas: list[int], verdict: Verdict, bonus: Tensor | None, limit: int) -> Evaluation:
-    """Yields canvases to evaluate, returns at most `limit` children with an infinite verdict."""
+    """Yields canvases to evaluate, those with masks at the masks alone; returns at most `limit` children
+    with an infinite verdict."""
     beam = [Child(0.0, canvas)]
     seen = {tuple(canvas)}
     for depth in range(DEPTH):
@@ -81,7 +82,7 @@ def expand(beam: Sequence[Child], logits: Sequence[CanvasLogits], bonus: Tensor 
 
 def fill(children: list[Child]) -> Evaluation:
     """Children without masks as they are; a single mask branches into its likeliest tokens, several are
-    filled in parallel."""
+    filled in parallel. Of a canvas with masks only the rows of the masks are read."""
     finished = [child for child in children if MASK not in child.canvas]
     open_ = [child for child in children if MASK in child.canvas]
     rng = Random(0)
@@ -95,12 +96,9 @@ def fill(children: list[Child]) -> Evaluation:
             if child.canvas.count(MASK) == 1:
                 finished.extend(branch(child, child_logits))
                 continue
-            filled = unmask(child.canvas, child_logits, policy, rng)
-            gain = sum(
-                float(child_logits.tokens[i, new])
-                for i, (old, new) in enumerate(zip(child.canvas, filled, strict=True))
-                if old != new
-            )
+            filled = unmask(child.canvas, child_logits.tokens, policy, rng)
+            masks = [i for i, token in enumerate(child.canvas) if token == MASK]
+            gain = sum(float(child_logits.tokens[row, filled[i]]) for row, i in enumerate(masks) if filled[i] != MASK)
             settled = Child(child.score + gain, [token for token in filled if token != DEL])
             (left if MASK in settled.canvas else finished).append(settled)
         open_ = left
@@ -110,7 +108,7 @@ def fill(children: list[Child]) -> Evaluation:
 
 def branch(child: Child, logits: CanvasLogits) -> list[Child]:
     at = child.canvas.index(MASK)
-    values, tokens = logits.tokens[at].topk(FILLS)
+    values, tokens = logits.tokens[0].topk(FILLS)
     return [
         Child(child.score + value, Move(0.0, at, token).apply(child.canvas))
         for value, token in zip(values.tolist(), tokens.tolist(), strict=True)

@@ -9,6 +9,7 @@ exactly, and reused for every denoising step, candidate and request (shared desi
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import cast
@@ -60,6 +61,26 @@ class KeyValues:
         return KeyValues(layers, None if self.mask is None else self.mask.repeat_interleave(times, 0))
 
 
+@dataclass(slots=True)
+class CanvasGroup:
+    """Canvases over one context: `ids` [n, length], padded; `mask` as of `joint_mask`; `rows` [n, r]: the
+    positions whose states are wanted, None: all."""
+
+    context: KeyValues
+    ids: Tensor
+    mask: Tensor | None
+    rows: Tensor | None
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
+        """`q` [heads, n * r, head_dim], `k`, `v` [heads, n * length, head_dim] -> [n * r, hidden]."""
+        count = len(self.ids)
+        q, k, v = (t.unflatten(1, (count, -1)).transpose(0, 1) for t in (q, k, v))
+        context_k, context_v = (t.expand(count, -1, -1, -1) for t in self.context.layers[layer])
+        k, v = torch.cat((context_k, k), dim=2), torch.cat((context_v, v), dim=2)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask)
+        return attended.transpose(1, 2).flatten(2).flatten(0, 1)
+
+
 class Rope(nn.Module):
     """Rotary position embedding (arXiv 2104.09864) for explicit positions."""
 
@@ -105,7 +126,11 @@ class Block(nn.Module):
     def finish(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """Attention of `q` over `k`, `v`, then the MLP, both residual."""
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        x = x + self.out(attended.transpose(1, 2).flatten(2))
+        return self.mix(x, attended.transpose(1, 2).flatten(2))
+
+    def mix(self, x: Tensor, attended: Tensor) -> Tensor:
+        """What attention brought, then the MLP, both residual; [..., hidden]."""
+        x = x + self.out(attended)
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
         return x + self.down(F.silu(gate) * up)
 
@@ -176,8 +201,44 @@ class SpanNetwork(nn.Module):
             x = block.finish(x, q, k, v, allowed)
         return self.norm(x)
 
+    def canvas_states(self, groups: Sequence[CanvasGroup]) -> Tensor:
+        """`hidden` for serving: the canvases of all groups in one pass, whatever their contexts, and only
+        the wanted rows; [rows of all groups, hidden]."""
+        ids = torch.cat([group.ids.flatten() for group in groups])
+        sizes = [group.ids.numel() for group in groups]
+        positions = torch.cat([torch.arange(g.ids.shape[1], device=ids.device).repeat(len(g.ids)) for g in groups])
+        rope = self.rope(positions[None] + self.sizes.canvas_start)
+        x = self.embedding(ids) + self.segment.weight[1]
+        last = len(self.blocks) - 1
+        for i, block in enumerate(cast("list[Block]", self.blocks)):
+            q, k, v = (t[0] for t in block.project(x[None], rope))
+            wanted = sizes
+            if i == last and any(group.rows is not None for group in groups):
+                rows = wanted_rows(groups)
+                x, q, wanted = (
+                    x[rows],
+                    q[:, rows],
+                    [g.ids.numel() if g.rows is None else g.rows.numel() for g in groups],
+                )
+            parts = zip(groups, q.split(wanted, 1), k.split(sizes, 1), v.split(sizes, 1), strict=True)
+            x = block.mix(x, torch.cat([group.attend(*qkv, layer=i) for group, *qkv in parts]))
+        return self.norm(x)
+
     def token_logits(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.embedding.weight)
+
+
+def wanted_rows(groups: Sequence[CanvasGroup]) -> Tensor:
+    """Indices of the wanted rows among the positions of all groups, laid end to end."""
+    found: list[Tensor] = []
+    start = 0
+    for group in groups:
+        count, length = group.ids.shape
+        rows = torch.arange(length, device=group.ids.device)[None] if group.rows is None else group.rows
+        starts = start + length * torch.arange(count, device=group.ids.device)
+        found.append((starts[:, None] + rows).flatten())
+        start += count * length
+    return torch.cat(found)
 
 
 def joint_mask(batch: int, length: int, canvas_mask: Tensor | None, context: KeyValues | None) -> Tensor | None:
