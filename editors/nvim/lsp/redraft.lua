@@ -10,7 +10,16 @@ return {
   before_init = function(params, config)
     params.initializationOptions = { settings = vim.tbl_get(config, 'settings', 'redraft') }
   end,
+  -- Neovim does not ask for diagnostics again by itself after a change of settings.
+  capabilities = { workspace = { diagnostics = { refreshSupport = true } } },
   handlers = {
+    ['workspace/diagnostic/refresh'] = function(_, _, context)
+      local client = assert(vim.lsp.get_client_by_id(context.client_id))
+      for buf in pairs(client.attached_buffers) do
+        client:request('textDocument/diagnostic', { textDocument = { uri = vim.uri_from_bufnr(buf) } }, nil, buf)
+      end
+      return vim.NIL
+    end,
     ['redraft/status'] = function(_, status, context)
       require('redraft.status').update(context.client_id, status)
     end,

@@ -13,6 +13,15 @@ local M = {}
 ---@field animate boolean
 M.values = { review = true, animate = true }
 
+--- Servers that run already: what they read from the editor counts at once, the engine's after a restart.
+---@param settings { redraft: table }
+local function tell_servers(settings)
+  for _, client in ipairs(vim.lsp.get_clients({ name = 'redraft' })) do
+    client.settings = vim.tbl_deep_extend('force', client.settings, settings)
+    client:notify('workspace/didChangeConfiguration', { settings = client.settings })
+  end
+end
+
 ---@param options redraft.Options
 function M.set(options)
   vim.validate('options', options, 'table')
@@ -30,6 +39,9 @@ function M.set(options)
   M.values.animate = options.animate ~= false
   local settings = options.settings and not vim.tbl_isempty(options.settings) and { redraft = options.settings } or nil
   vim.lsp.config('redraft', { cmd = options.cmd, filetypes = options.filetypes, settings = settings })
+  if settings then
+    tell_servers(settings)
+  end
 end
 
 return M

@@ -6,6 +6,8 @@ local M = {}
 local api = vim.api
 local namespace = api.nvim_create_namespace('redraft.edits')
 
+local CHANGED = 'the code changed while Redraft was working on it, nothing was changed: run it again'
+
 ---@class redraft.Running
 ---@field client_id integer
 ---@field mark integer Extmark on the first line of what was asked for.
@@ -50,19 +52,32 @@ local function finish(buf)
   return edit
 end
 
---- The row of the region now. The region may begin above what was asked for (a fix looks one line up).
+--- The row where the text asked about stands now; nil when it is no longer there.
 ---@param buf integer
 ---@param edit redraft.Running
----@param proposal redraft.Proposal
----@return integer? row Nil when the text asked about is no longer there.
-local function row_of(buf, edit, proposal)
+---@return integer?
+local function row_of(buf, edit)
   local row = api.nvim_buf_get_extmark_by_id(buf, namespace, edit.mark, {})[1]
-  local present = api.nvim_buf_get_lines(buf, row, row + #edit.lines, false)
-  if not vim.deep_equal(present, edit.lines) then
-    return nil
-  end
-  local first, last = preview.lines_of(proposal.range)
-  return row - (last - first + 1 - #edit.lines)
+  return vim.deep_equal(api.nvim_buf_get_lines(buf, row, row + #edit.lines, false), edit.lines) and row or nil
+end
+
+--- Cancels the edit as soon as the user changes the text that it is about: it could only be refused.
+---@param buf integer
+---@param edit redraft.Running
+local function follow(buf, edit)
+  api.nvim_buf_attach(buf, false, {
+    on_lines = function()
+      if running[buf] ~= edit then
+        return true
+      end
+      vim.schedule(function()
+        if running[buf] == edit and not row_of(buf, edit) then
+          M.cancel(buf)
+          M.warn(CHANGED)
+        end
+      end)
+    end,
+  })
 end
 
 ---@param buf integer
@@ -74,9 +89,11 @@ local function settle(buf, edit, err, outcome, encoding)
   if err then
     M.warn(err.message)
   elseif outcome and outcome.proposal and outcome.proposal ~= vim.NIL then
-    local row = row_of(buf, edit, outcome.proposal)
-    if not row or not require('redraft.suggestions').begin(buf, row, outcome.proposal, encoding) then
-      M.warn('the code changed while Redraft was working on it, nothing was changed: run it again')
+    local row = row_of(buf, edit)
+    local first, last = preview.lines_of(outcome.proposal.range)
+    local above = last - first + 1 - #edit.lines -- a fix looks one line up
+    if not row or not require('redraft.suggestions').begin(buf, row - above, outcome.proposal, encoding) then
+      M.warn(CHANGED)
     end
   end
   -- A refusal without a proposal: the server has told the user itself.
@@ -99,6 +116,7 @@ function M.run(intent, buf, argument)
     lines = api.nvim_buf_get_lines(buf, first, last + 1, false),
   }
   running[buf] = edit
+  follow(buf, edit)
   preview.begin(buf, first, last)
   local asked = vim.tbl_extend('force', argument, { uri = vim.uri_from_bufnr(buf), apply = not config.values.review })
   M.command(client, buf, 'redraft.' .. intent, asked, function(err, outcome)
