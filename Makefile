@@ -17,6 +17,7 @@ demo: $(STAMP)
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP) lint typecheck
+	tests/editors/setup_editors.sh $(BIN)/python
 	$(BIN)/python -m pytest
 
 stress: $(STAMP)  # the tests of robustness with all their cases (about half an hour); `make test` runs a share
