@@ -43,16 +43,23 @@ class RedraftProtocol(LanguageServerProtocol):
             number = None
         if not isinstance(data, dict) or data.get("jsonrpc") != self.VERSION or ("id" in data and number is None):
             self._refuse(number, INVALID_REQUEST, 'a message must be an object with jsonrpc "2.0" and a proper id')
-        elif "method" not in data:
+        else:
+            try:
+                self._dispatch(number, data)
+            except Exception as error:  # the edge of the process: no message may end the server
+                self._server.report_server_error(error, JsonRpcException)
+
+    def refuse_unread(self, why: str) -> None:
+        """Answers a message that was not even parsed."""
+        self._refuse(None, INVALID_REQUEST, why)
+
+    def _dispatch(self, number: int | str | None, data: dict[str, Any]) -> None:
+        if "method" not in data:
             self._receive_response(number, data)
         elif number is None:
             self._receive_notification(data)
         else:
             self._receive_request(number, data)
-
-    def refuse_unread(self, why: str) -> None:
-        """Answers a message that was not even parsed."""
-        self._refuse(None, INVALID_REQUEST, why)
 
     def _receive_request(self, number: int | str, data: dict[str, Any]) -> None:
         method = data["method"]
@@ -103,6 +110,8 @@ class RedraftProtocol(LanguageServerProtocol):
             self.handle_message(message)
 
     def _handle_cancel_notification(self, msg_id: Any) -> None:
+        if type(msg_id) not in (int, str):
+            return
         self._server.jobs.cancel_where("cancelled", request_id=msg_id)
         super()._handle_cancel_notification(msg_id)
 

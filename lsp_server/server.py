@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urlparse
 
 from lsprotocol import types as lsp
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError
 from pygls.io_ import StdoutWriter
 from pygls.lsp.server import LanguageServer
 
@@ -238,6 +239,8 @@ class RedraftServer(LanguageServer):
     def report_server_error(self, error: Exception, source: Any) -> None:
         """To the log by kind and place only: the text may quote the user's code, and a pop-up helps nobody."""
         cause = sys.exc_info()[1] or error  # pygls wraps what was raised
+        if isinstance(cause, JsonRpcException) and not isinstance(cause, JsonRpcInternalError):
+            return  # the client's fault, and it was told
         logger.error("%s at %s while handling a message", type(cause).__name__, place(cause))
 
 

@@ -252,6 +252,7 @@ class EngineClient:
                     future.set_exception(
                         EngineUnavailable("the engine died during the edit: nothing was changed, try again")
                     )
+                    future.exception()  # whoever waited may have been cancelled meanwhile
 
 
 def start_daemon(options: EngineOptions, paths: EnginePaths) -> subprocess.Popen[bytes]:

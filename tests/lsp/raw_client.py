@@ -47,7 +47,7 @@ class RawClient:
             *(["--log-file", str(log)] if log else []),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE if log is None else log.with_suffix(".err").open("wb"),
             env={**os.environ, **(environment or {})},
             limit=1 << 26,
         )
