@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote, urlsplit
 
 DENIED = (
     ".env*", "*.pem", "*.key", "*.crt", "*.cert", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*", "id_ecdsa*",
@@ -16,7 +16,10 @@ DENIED = (
 def excluded_by(uri: str, more: Iterable[str] = ()) -> str | None:
     """The glob that keeps `uri` out, or None. A glob without a slash is held against every part of the
     path, else against the whole path."""
-    path = PurePosixPath(unquote(urlparse(uri).path))
+    try:
+        path = PurePosixPath(unquote(urlsplit(uri).path))
+    except ValueError:  # "http://[" and its like
+        path = PurePosixPath(unquote(uri))
     for glob in (*DENIED, *more):
         parts = [path.as_posix()] if "/" in glob else path.parts
         if any(fnmatch(part.lower(), glob.lower()) for part in parts):

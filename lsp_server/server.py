@@ -14,12 +14,12 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import unquote, urlparse
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException, JsonRpcInternalError
 from pygls.io_ import StdoutWriter
 from pygls.lsp.server import LanguageServer
+from pygls.uris import to_fs_path
 
 from engine import __version__
 from engine.messages import DenoisingState
@@ -159,8 +159,9 @@ class RedraftServer(LanguageServer):
         fresh: dict[str, Settings] = {}  # in force only when complete: an `exclude` must not lapse meanwhile
         for folder in folders:
             settings = self.client_settings
-            if folder:
-                tree, problems = project_settings(Path(unquote(urlparse(folder).path)))
+            path = local_path(folder)
+            if path:
+                tree, problems = project_settings(path)
                 self._report(problems)
                 settings, problems = updated(settings, tree)
                 self._report(problems)
@@ -242,6 +243,15 @@ class RedraftServer(LanguageServer):
         if isinstance(cause, JsonRpcException) and not isinstance(cause, JsonRpcInternalError):
             return  # the client's fault, and it was told
         logger.error("%s at %s while handling a message", type(cause).__name__, place(cause))
+
+
+def local_path(uri: str) -> Path | None:
+    """The folder a `file:` URI names; None for folders of other schemes, which are not on this machine."""
+    try:
+        path = to_fs_path(uri) if uri.startswith("file:") else None
+    except ValueError:
+        return None
+    return Path(path) if path else None
 
 
 def place(error: BaseException) -> str:

@@ -116,6 +116,7 @@ class Fuzzer:
             [
                 ("textDocument/didChange", {"textDocument": document, "contentChanges": changes}),
                 ("textDocument/didClose", {"textDocument": {"uri": self.rng.choice(STRANGE_URIS)}}),
+                ("textDocument/didOpen", {"textDocument": {**document, "languageId": "python", "text": "x = (\n"}}),
                 ("workspace/didChangeConfiguration", {"settings": {"redraft": {"candidates": 2}}}),
                 ("$/cancelRequest", {"id": self.rng.choice(NUMBERS)}),
                 ("window/workDoneProgress/cancel", {"token": "t"}),
