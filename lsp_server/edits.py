@@ -103,7 +103,7 @@ def region_of(document: Document, intent: Intent, argument: dict[str, Any]) -> t
     try:
         wanted = argument["range"]
         start, end = (lsp.Position(int(p["line"]), int(p["character"])) for p in (wanted["start"], wanted["end"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CannotEdit("the command needs {uri, range: {start, end}}") from error
     if (end.line, end.character) < (start.line, start.character):
         start, end = end, start
@@ -142,7 +142,7 @@ def make_request(
     diagnostics: tuple[Diagnostic, ...] = ()
     if isinstance(message, str):
         where = argument["range"]["start"]
-        diagnostics = (Diagnostic(where["line"], where["character"], message[:500]),)
+        diagnostics = (Diagnostic(int(where["line"]), int(where["character"]), message[:500]),)
     return EditRequest(
         intent,
         document.text[:start],

@@ -169,7 +169,7 @@ class RedraftServer(LanguageServer):
         workspace = self.client_capabilities.workspace
         if workspace and workspace.configuration:
             items = [lsp.ConfigurationItem(scope_uri=folder or None, section="redraft") for folder in folders]
-            with contextlib.suppress(asyncio.TimeoutError):
+            with contextlib.suppress(asyncio.TimeoutError, JsonRpcException, TypeError):
                 answers = await asyncio.wait_for(
                     self.workspace_configuration_async(lsp.ConfigurationParams(items)), timeout=5
                 )

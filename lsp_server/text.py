@@ -155,7 +155,7 @@ class Document:
         after = bisect_right(self._starts, end)  # the first line that begins beyond `end`
         shift = len(new) - (end - start)
         stop = self._starts[after] + shift if after < len(self._starts) else len(self.text) + shift
-        self.text = self.text[:start] + new + self.text[end:]
+        self.text = "".join((self.text[:start], new, self.text[end:]))
         touched = [m.end() for m in LINE_END.finditer(self.text, self._starts[first], stop)]
         self._starts[first + 1 :] = [*touched, *(s + shift for s in self._starts[after + 1 :])]
 

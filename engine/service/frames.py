@@ -46,9 +46,14 @@ _converter.register_structure_hook(bool, _exactly(bool))
 
 
 def pack(kind: str, **fields: Any) -> bytes:
-    """One frame. Dataclasses among `fields` become maps. Raises FrameError("too_large")."""
+    """One frame. Dataclasses among `fields` become maps. Raises FrameError("too_large" or "bad_request")."""
     plain = {k: asdict(v) if hasattr(v, "__dataclass_fields__") else v for k, v in fields.items()}
-    body: bytes = msgpack.packb({"type": kind, **plain})  # type: ignore[assignment]
+    try:
+        body: bytes = msgpack.packb({"type": kind, **plain})  # type: ignore[assignment]
+    except UnicodeEncodeError as error:
+        raise FrameError("bad_request", "the text holds broken characters (lone surrogates)") from error
+    except (OverflowError, ValueError) as error:
+        raise FrameError("bad_request", "a number is out of range or the nesting too deep") from error
     if len(body) > MAX_FRAME:
         raise FrameError("too_large", f"the request has {len(body):,} bytes, the limit is {MAX_FRAME:,}")
     return HEADER.pack(len(body)) + body
