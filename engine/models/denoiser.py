@@ -15,9 +15,13 @@ from torch import Tensor
 from engine.models.network import CanvasGroup, KeyValues, SpanNetwork, joint_mask
 from engine.models.vocabulary import DEL, END, INSTRUCTION, PAD, RESERVED, Vocabulary
 
-CACHE_BYTES = 64 * 1024 * 1024
-PASS_TOKENS = 1024  # canvas tokens per forward pass on a CPU, which 65 tokens keep busy: more only takes memory
-GPU_PASS_TOKENS = 16_384
+CACHED_CONTEXTS = 10  # of full length; shorter ones leave room for more
+
+
+def pass_tokens(device: str) -> int:
+    """Canvas tokens worth evaluating in one pass. A CPU is busy with 65: more only takes memory, and makes
+    whoever cancels wait."""
+    return 512 if device == "cpu" else 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,12 @@ class EmbeddedDenoiser:
         self.parameters = sum(p.numel() for p in model.parameters())
         self.max_canvas = model.sizes.max_canvas
         self.max_prefix, self.max_suffix = model.sizes.max_prefix, model.sizes.max_suffix
+        full = model.sizes.max_instruction + model.sizes.max_prefix + model.sizes.max_suffix
+        # keys and values of every layer, four bytes each
+        self._cache_bytes = CACHED_CONTEXTS * full * model.sizes.num_hidden_layers * 2 * model.sizes.hidden_size * 4
         self._contexts: OrderedDict[Context, KeyValues] = OrderedDict()
         self._bytes = 0
-        self._pass_tokens = PASS_TOKENS if device == "cpu" else GPU_PASS_TOKENS
+        self._pass_tokens = pass_tokens(device)
         # Never predicted: reserved tokens other than <del>.
         self._banned = torch.tensor([t for t in range(len(RESERVED)) if t != DEL], device=device)
 
@@ -157,9 +164,10 @@ class EmbeddedDenoiser:
         encoded = self.model.encode_context(
             torch.tensor([ids], device=self.device), torch.tensor([positions], device=self.device), None
         )
+        encoded = compact(encoded)
         self._contexts[context] = encoded
         self._bytes += key_value_bytes(encoded)
-        while self._bytes > CACHE_BYTES and len(self._contexts) > 1:
+        while self._bytes > self._cache_bytes and len(self._contexts) > 1:
             self._bytes -= key_value_bytes(self._contexts.popitem(last=False)[1])
         return encoded
 
@@ -175,6 +183,13 @@ def real_rows(sizes: Sequence[int], groups: Sequence[CanvasGroup]) -> list[int]:
     widths = [(g.ids if g.rows is None else g.rows).shape[1] for g in groups for _ in range(len(g.ids))]
     starts = accumulate(widths, initial=0)
     return [start + row for start, size in zip(starts, sizes, strict=False) for row in range(size)]
+
+
+def compact(encoded: KeyValues) -> KeyValues:
+    """The same in one piece of memory. As the network made them, values are views that would keep the
+    queries alive too: twice the bytes."""
+    whole = torch.stack([torch.stack(pair) for pair in encoded.layers])
+    return KeyValues([(pair[0], pair[1]) for pair in whole], encoded.mask)
 
 
 def key_value_bytes(encoded: KeyValues) -> int:

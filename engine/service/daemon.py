@@ -29,6 +29,7 @@ from engine.messages import PROTOCOL_VERSION, EditRequest, EngineStatus
 from engine.service import frames
 from engine.service.frames import FrameError
 from engine.service.lock import take_lock
+from engine.service.memory import release_memory, resident_mb
 from engine.service.paths import EnginePaths, engine_paths
 
 FAILED_FOR_S = 5.0  # an engine that could not load its model goes, and the next request tries anew
@@ -73,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Daemon:
     def __init__(self, model: str | None, device: str | None, threads: int | None, idle_s: float) -> None:
         self.model, self.device, self.threads, self.idle_s = model, device, threads, idle_s
+        self.trimmed = 0  # edits done when memory was last released
         self.started = self.last_request = time.monotonic()
         self.state: Literal["loading", "ready", "failed"] = "loading"
         self.message = "loading the model"
@@ -196,6 +198,9 @@ class Daemon:
             await asyncio.sleep(min(1.0, idle_s / 4))
             if any(connection.jobs for connection in self.connections):
                 self.last_request = time.monotonic()
+            elif self.scheduler and self.scheduler.edits != self.trimmed:
+                self.trimmed = self.scheduler.edits
+                release_memory()
             elif time.monotonic() - self.last_request > idle_s:
                 logger.info("idle for %.0f s, stopping", idle_s)
                 self.stopping.set()
@@ -320,6 +325,7 @@ class Connection:
         job = Job(
             start=functools.partial(edit_session, request),
             document=document,
+            client=id(self),
             on_state=lambda state: self._later("state", number, state=state) if stream else None,
             on_result=lambda result: self._finish("result", number, result=result),
             on_error=lambda error: self._finish("error", number, code=error.code, message=error.message),
@@ -418,15 +424,6 @@ def inode(path: Path) -> int:
         return path.stat().st_ino
     except OSError:
         return 0
-
-
-def resident_mb() -> float:
-    """Resident memory of this process, MB."""
-    with contextlib.suppress(OSError, ValueError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def test_passes_are_bounded_and_keep_the_order(denoiser: EmbeddedDenoiser, monke
 
 
 def test_the_context_cache_is_bounded_in_bytes(denoiser: EmbeddedDenoiser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CACHE_BYTES", 8_000_000)
+    monkeypatch.setattr(denoiser, "_cache_bytes", 8_000_000)
     for i in range(20):
         denoiser.warm(Context((), tuple(denoiser.vocabulary.encode(f"x = {i}\n" * 60)), ()))
     assert denoiser._bytes <= 8_000_000
