@@ -12,8 +12,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from engine.diffusion.mending import mends
 from engine.diffusion.sampler import StepPolicy, log_likelihood, moves, renoise, reverse_step
-from engine.diffusion.search import Child, judged_search, nearness
+from engine.diffusion.search import DEPTH, Child, judged_search, nearness
 from engine.errors import EditError
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
@@ -28,6 +29,11 @@ CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text i
 REPORTED_LATE = 2  # lines: parsers notice some faults only on a later line
 FAR = 40  # lines: a fault reported further below the span is another one
 REWRITE_STRENGTH, FIX_MARGIN = 0.3, 4.0  # margin: 1% of correct held-out regions are touched, 3.5% at 2.0
+
+NEAR_CHARS = 2000  # above the span, where mends look for indentation
+PARSED_CHARS = 400_000  # parsed at most on behalf of mends by hand: about 0.2 s
+MENDS = 24  # mends by hand that are put before the model
+LENGTH_BONUS, MEND_WEIGHT, RANK_COST, NOT_SEARCHED = 0.25, 0.6, 0.13, 10
 
 Answers = list[CanvasLogits]
 Session = Generator["Query", Answers, EditResult]
@@ -224,11 +230,39 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
         left = judge.fault(text)
         return float("inf") if left is None and judge.confirm(text) else float(left.line if left else 0)
 
-    search = judged_search(canvas, verdict, nearness(len(canvas), at), limit=max(8, work.request.candidates))
-    mended = yield from drive(work, search, limit=8)
-    if mended:  # their own likelihoods, for the caller; the order is the search's
-        yield from work.ask([child.canvas for child in mended], limit=8)
-    return [Child(work.scores[tuple(child.canvas)], child.canvas) for child in mended]
+    by_hand = judged_mends(work, canvas, fault.line - judge.first_line, judge)
+    limit = max(8, work.request.candidates)
+    depth = 1 if by_hand else DEPTH
+    search = judged_search(canvas, verdict, nearness(len(canvas), at), limit, depth)
+    likely = [tuple(child.canvas) for child in (yield from drive(work, search, limit=8))]
+    found = list(dict.fromkeys([*likely, *by_hand]))
+    if found and not work.late:
+        yield from work.ask(found, limit=8)
+
+    def merit(mended: tuple[int, ...]) -> float:
+        """Log-likelihood in nats, less what such a mend costs a priori; weights fitted on held-out mistakes."""
+        rank = likely.index(mended) if mended in likely else NOT_SEARCHED
+        length = LENGTH_BONUS * len(mended)
+        return work.scores[mended] * len(mended) + length - MEND_WEIGHT * by_hand.get(mended, 4.0) - RANK_COST * rank
+
+    best = sorted(found, key=merit, reverse=True) if all(canvas in work.scores for canvas in found) else found
+    return [Child(work.scores.get(mended, -30.0), list(mended)) for mended in best]
+
+
+def judged_mends(work: Work, canvas: list[int], line: int, judge: Judge) -> dict[tuple[int, ...], float]:
+    """The cheapest mends by hand that make the document parse, as canvases, with their costs."""
+    text = work.text(canvas)
+    proposals = mends(text, line, work.region.prefix[-NEAR_CHARS:])
+    affordable = PARSED_CHARS // (len(text) + judge.near_chars)  # a bound in characters, so that it is repeatable
+    found: dict[tuple[int, ...], float] = {}
+    for mend in proposals[:affordable]:
+        if work.keeps_frame(mend.text) and judge.fault(mend.text) is None and judge.confirm(mend.text):
+            mended = (BOS, *work.denoiser.vocabulary.encode(mend.text))
+            if len(mended) <= work.denoiser.max_canvas:
+                found[mended] = mend.cost
+        if len(found) == MENDS:
+            break
+    return found
 
 
 def improve_block(work: Work, canvas: list[int]) -> Block:

@@ -52,6 +52,11 @@ class Judge:
                 return start
         return 0
 
+    @property
+    def near_chars(self) -> int:
+        """Characters that every judgement parses besides the span."""
+        return len(self._near_prefix) + len(self._near_suffix)
+
     def fault(self, span: str) -> SyntaxFault | None:
         """The fault near the span; lines count from the start of the span's neighbourhood."""
         return python_fault(self._near_prefix + span + self._near_suffix)

@@ -40,16 +40,18 @@ class Child:
     verdict: float = 0.0
 
 
-def judged_search(canvas: list[int], verdict: Verdict, bonus: Tensor | None, limit: int) -> Evaluation:
+def judged_search(
+    canvas: list[int], verdict: Verdict, bonus: Tensor | None, limit: int, depth: int = DEPTH
+) -> Evaluation:
     """Yields canvases to evaluate, those with masks at the masks alone; returns at most `limit` children
-    with an infinite verdict."""
+    with an infinite verdict, each at most `depth` rounds of moves away."""
     beam = [Child(0.0, canvas)]
     seen = {tuple(canvas)}
-    for depth in range(DEPTH):
+    for made in range(depth):
         logits = yield [child.canvas for child in beam]
         pool: list[Child] = []
         for width in (WIDTH, WIDE):  # the easy cases need few judgements, the hard ones many
-            children = expand(beam, logits, bonus if depth == 0 else None, width)
+            children = expand(beam, logits, bonus if made == 0 else None, width)
             fresh = distinct((yield from fill(children)), seen)
             for child in fresh:
                 child.verdict = verdict(child.canvas)

@@ -1,0 +1,143 @@
+"""Mends that undo the commonest mistakes one at a time: the edit forward process, inverted by hand.
+
+The model proposes what it finds likely; these proposals add what a bracket, a quote, a colon or an
+indentation can do near the place where the parser gave up. The judge keeps those that parse, the model's
+likelihood ranks them with its own (`engine.editing`). Purely textual, imports nothing of the engine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from keyword import kwlist
+
+PIECE = re.compile(r"\w+|[^\S\n]+|\n *|[^\w\s]")
+ENDED = re.compile(r"[ \t]*(?:#.*)?(?:\n|$)")  # nothing but blanks and a comment follow
+NEAR = 2  # lines above the fault that may hold the mistake
+# What is inserted between pieces, with its cost in nats within a line and at its end: the rarer, the dearer.
+INSERTED = {")": (1.5, 0.5), "]": (2.0, 1.5), "}": (2.5, 2.0), "(": (2.0, 4.0), "[": (3.0, 4.0), "{": (3.5, 4.5),
+            ":": (3.5, 0.5), ",": (1.5, 1.0), '"': (1.5, 1.0), "'": (1.5, 1.0), " =": (2.0, 6.0), ".": (4.0, 6.0),
+            " as": (5.0, 6.0), " in": (4.5, 6.0), " +": (4.0, 6.0), "\\": (6.0, 2.5)}  # fmt: skip
+DELETED = {"(": 4.0, "[": 4.0, "{": 4.0}
+REPLACED = {"=": "==", "==": "=", ";": ":", ":": "=", ".": ",", ",": ".", "(": "[", "[": "(", ")": "]", "]": ")",
+            "}": ")", "{": "(", "'": '"', '"': "'", "“": '"', "”": '"', "‘": "'", "’": "'"}  # fmt: skip
+PYTHON_2 = (
+    (re.compile(r"^(\s*)print\s+(?!\()(.*?)[ \t]*$", re.M), r"\1print(\2)"),
+    (re.compile(r"^(\s*)print\s+(.*?)[ \t]*$", re.M), r"\1print(\2)"),
+    (re.compile(r"except\s+([\w.]+|\([^)]*\))\s*,\s*(\w+)\s*:"), r"except \1 as \2:"),
+    (re.compile(r"^(\s*raise\s+[\w.]+)\s*,\s*(.*?)[ \t]*$", re.M), r"\1(\2)"),
+    (re.compile(r"^(\s*exec)\s+(.*?)[ \t]*$", re.M), r"\1(\2)"),
+    (re.compile(r"\bur(?=['\"])"), "r"),
+    (re.compile(r"<>"), "!="),
+    (re.compile(r"\b(0)(\d+)\b"), r"\1o\2"),
+    (re.compile(r"\b(\d+)[lL]\b"), r"\1"),
+    (re.compile(r"`([^`\n]+)`"), r"repr(\1)"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """A new text of the span, and what it costs a priori in nats."""
+
+    text: str
+    cost: float
+
+
+def mends(text: str, line: int, context: str) -> list[Mend]:
+    """Distinct one-step mends of `text` near its 0-based `line`, cheapest first. `context`: the code above."""
+    found: dict[str, float] = {}
+    for mend in everything(text, line, context):
+        if mend.text != text and mend.cost < found.get(mend.text, float("inf")):
+            found[mend.text] = mend.cost
+    return sorted((Mend(t, c) for t, c in found.items()), key=lambda mend: mend.cost)
+
+
+def everything(text: str, line: int, context: str) -> Iterator[Mend]:
+    starts = [0, *(m.end() for m in re.finditer("\n", text)), len(text) + 1]
+    first = max(0, min(line, len(starts) - 2) - NEAR)
+    last = max(0, min(line, len(starts) - 2))
+    begin, end = starts[first], starts[last + 1] - 1
+    yield from older_python(text)
+    yield from pieces_changed(text, begin, end)
+    for i in range(first, last + 1):
+        yield from line_changed(text, starts[i], starts[i + 1] - 1, context, abs(last - i))
+
+
+def older_python(text: str) -> Iterator[Mend]:
+    """Python 2 forms, all of them at once."""
+    whole = text
+    for pattern, new in PYTHON_2:
+        whole = pattern.sub(new, whole)
+        yield Mend(pattern.sub(new, text), 0.5)
+    yield Mend(whole, 1.0)
+
+
+def pieces_changed(text: str, begin: int, end: int) -> Iterator[Mend]:
+    """One piece inserted, deleted or replaced between `begin` and `end`."""
+    for piece in PIECE.finditer(text, begin, end):
+        at, stop, old = piece.start(), piece.end(), piece.group()
+        ends_line = ENDED.match(text, at) is not None
+        for new, (within, last) in INSERTED.items():
+            yield Mend(text[:at] + new + text[at:], last if ends_line else within)
+        if old in "'\"":
+            yield Mend(f"{text[:at]}\\{text[at:]}", 2.0)
+        if old in REPLACED:
+            yield Mend(text[:at] + REPLACED[old] + text[stop:], 2.0)
+        if not old.isspace():
+            yield Mend(text[:at] + text[stop:], DELETED.get(old, 1.5) if len(old) == 1 else 4.0)
+        if old.isidentifier():
+            for word in get_close_matches(old, kwlist, n=2, cutoff=0.6):
+                yield Mend(text[:at] + word + text[stop:], 1.0)
+    for new, (_, last) in INSERTED.items():
+        yield Mend(text[:end] + new + text[end:], last)
+
+
+def line_changed(text: str, start: int, stop: int, context: str, distance: int) -> Iterator[Mend]:
+    """The line at `start:stop` indented otherwise, given a body, closed, commented out or left out."""
+    line = text[start:stop]
+    body, own = line.lstrip(" \t"), indent_of(line)
+    if not body:
+        return
+    before, after = text[:start], text[stop:]
+    above = [x for x in (context + before).split("\n") if x.strip()][-6:]
+    levels = {indent_of(x) for x in above} | {indent_of(x) + "    " for x in above[-1:]}
+    for level in {*levels, ""} - {own}:
+        likely = above and level == indent_of(above[-1])
+        yield Mend(before + level + body + after, (1.0 if likely else 2.0) + distance)
+        moved = re.sub(rf"(?m)^{re.escape(own)}(?=\S| )", level, line + after) if own else ""
+        if moved:
+            yield Mend(before + moved, 2.0 + distance)
+    yield Mend(f"{before}{line}\n{own}    pass{after}", 3.0)
+    yield Mend(f"{before}{own}pass\n{line}{after}", 5.0)
+    if above:
+        deeper = indent_of(above[-1]) + "    "
+        yield Mend(f"{before}{deeper}pass\n{line}{after}", 4.0)
+    yield Mend(f"{before}{own}# {body}{after}", 5.0)
+    yield Mend(f"{before}#{line}{after}", 6.0)
+    yield Mend(before + after.removeprefix("\n"), 6.0)
+    for mark in ('"""', "'''"):
+        yield Mend(f"{before}{line}{mark}{after}", 4.5)
+        yield Mend(f"{before}{line}\n{own}{mark}{after}", 4.0)
+        yield Mend(f"{before}{own}{mark}\n{line}{after}", 4.5)
+    for mark in ")]}":
+        yield Mend(f"{before}{line}\n{mark}{after}", 4.0)
+    yield from requoted(before, line, after)
+
+
+def indent_of(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def requoted(before: str, line: str, after: str) -> Iterator[Mend]:
+    """Strings that hold their own quote: escaped, or quoted otherwise; bare text quoted."""
+    for quote, other in (("'", '"'), ('"', "'")):
+        places = [m.start() for m in re.finditer(quote, line)]
+        if len(places) >= 3 and other not in line:
+            yield Mend(before + line[: places[0]] + other + line[places[0] + 1 : places[-1]] + other
+                       + line[places[-1] + 1 :] + after, 2.0)  # fmt: skip
+    for bare in re.finditer(r"(?<=[(=,\[])\s*([^\"'(),=\[\]\s][^\"',=\[\]]*?)\s*(?=[,)\]]|$)", line):
+        for quote in "\"'":
+            a, b = bare.span(1)
+            yield Mend(f"{before}{line[:a]}{quote}{line[a:b]}{quote}{line[b:]}{after}", 3.5)

@@ -1,0 +1,44 @@
+"""Mends by hand hold the undoing of the commonest mistakes, and change nothing far from the fault."""
+
+import pytest
+
+from engine.diffusion.mending import mends
+
+MISTAKES = [
+    ("\n    total = sum((a, b)", "\n    total = sum((a, b))"),
+    ("\n    if total > 3", "\n    if total > 3:"),
+    ("\n    return sum(a b)", "\n    return sum(a, b)"),
+    ("\n    print 'hello', name", "\n    print('hello', name)"),
+    ("\n    except ValueError, error:", "\n    except ValueError as error:"),
+    ("\n    s = 'it's here'", '\n    s = "it\'s here"'),
+    ("\n    s = 'it's here'", "\n    s = 'it\\'s here'"),
+    ("\n    s = 'hello", "\n    s = 'hello'"),
+    ("\n      return 1", "\n    return 1"),
+    ("\n    retrun 1", "\n    return 1"),
+    ("\n    if a = b:", "\n    if a == b:"),
+    ("\n    total float(a)", "\n    total = float(a)"),
+    ("\n    for a in b:", "\n    for a in b:\n        pass"),
+    ("\n    items = [1, 2)", "\n    items = [1, 2]"),
+]
+
+
+@pytest.mark.parametrize(("broken", "mended"), MISTAKES)
+def test_the_undoing_is_among_the_mends(broken: str, mended: str) -> None:
+    texts = [mend.text for mend in mends(broken, 1, "def f():\n    x = 1")]
+    assert mended in texts
+    assert broken not in texts
+    assert len(texts) == len(set(texts))
+
+
+def test_cheapest_first() -> None:
+    costs = [mend.cost for mend in mends("\n    if total > 3", 1, "def f():")]
+    assert costs == sorted(costs)
+
+
+def test_lines_far_from_the_fault_stay() -> None:
+    far = "\nfirst = 1\nsecond = 2\nthird = 3\nfourth = 4"
+    assert all(mend.text.startswith(far) for mend in mends(far + "\nx = 5\ny = 6\nz = (7", 7, ""))
+
+
+def test_blank_text_has_no_line_to_change() -> None:
+    assert all(mend.text.strip() for mend in mends("\n\n", 1, "x = 1"))
