@@ -206,16 +206,21 @@ def edit_block(work: Work, block: str, final: bool) -> Block:
     canvas = [BOS, *work.denoiser.vocabulary.encode(block)]
     if work.request.intent == "fill":
         return (yield from fill_block(work, canvas))
-    fault = work.judge.fault(block) if work.judge and not work.parsed else None
     if work.request.intent == "rewrite":
-        return (yield from rewrite_block(work, canvas))
+        mended = [] if work.parsed else (yield from fix_block(work, canvas, block, final))
+        return mended + (yield from rewrite_block(work, canvas))
+    return (yield from fix_block(work, canvas, block, final))
+
+
+def fix_block(work: Work, canvas: list[int], block: str, final: bool) -> Block:
+    """Mends what the parser reports in or soon after the block, else what the model is sure of."""
+    fault = work.judge.fault(block) if work.judge and not work.parsed else None
     if fault and work.judge:
         last = work.judge.first_line + block.count("\n")
         if not final and fault.line > last + REPORTED_LATE:
             return []  # the fault is further down
-        if fault.line < work.judge.first_line or fault.line > last + FAR:
-            return (yield from improve_block(work, canvas))  # another fault is in the way of a verdict
-        return (yield from repair_block(work, canvas, fault, work.judge))
+        if work.judge.first_line <= fault.line <= last + FAR:  # else another fault is in the way of a verdict
+            return (yield from repair_block(work, canvas, fault, work.judge))
     return (yield from improve_block(work, canvas))
 
 
@@ -362,7 +367,7 @@ def token_at(work: Work, canvas: list[int], line: int, column: int) -> int:
 def rank(
     finalists: list[Child], done: str, region: Region, request: EditRequest, denoiser: Denoiser
 ) -> tuple[Candidate, ...]:
-    """Distinct candidates in the user's form, those that break what parsed left out."""
+    """Distinct candidates in the user's form, those that parse first; those that break what parsed left out."""
     found: dict[str, Candidate] = {}
     check_syntax = request.language == "python"
     parsed_before = check_syntax and python_fault(region.prefix + region.span + region.suffix) is None
@@ -378,9 +383,8 @@ def rank(
         if parsed_before and not parses:
             continue
         found[restored] = Candidate(restored, child.score, parses)
-        if len(found) == request.candidates:
-            break
-    return tuple(found.values())
+    best = sorted(found.values(), key=lambda candidate: candidate.parses is False)
+    return tuple(best[: request.candidates])
 
 
 def run_session(

@@ -22,6 +22,18 @@ def test_a_missing_bracket_is_mended(denoiser) -> None:
     assert all(c.text != BROKEN.span for c in result.candidates)
 
 
+def test_old_python_is_brought_up_to_date(denoiser) -> None:
+    request = EditRequest("fix", "def f(x):\n", "    print 'value', x\n    print x\n", "    return x\n", candidates=10)
+    result = run_session(edit_session(request, denoiser), denoiser)
+    assert "    print('value', x)\n    print(x)\n" in [candidate.text for candidate in result.candidates]
+
+
+def test_rewriting_broken_code_mends_it_first(denoiser) -> None:
+    request = EditRequest("rewrite", BROKEN.prefix, BROKEN.span, BROKEN.suffix, candidates=3)
+    best = run_session(edit_session(request, denoiser), denoiser).candidates[0]
+    assert best.parses
+
+
 def test_the_same_seed_gives_the_same_result(denoiser) -> None:
     request = EditRequest("rewrite", "def f(x):\n", "    y = x + 1\n    return y\n", "", seed=7)
     first, second = (run_session(edit_session(request, denoiser), denoiser) for _ in range(2))
