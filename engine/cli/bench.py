@@ -16,7 +16,8 @@ BENCHES = {
     "calibration": "is a confident edit right?",
     "infill": "HumanEval-Infilling: pass@1 by running the tests",
     "function": "HumanEvalFix, QuixBugs, CanItEdit: plausible@k by running the tests",
-    "speed": "milliseconds per edit and per step, beside the machine's floor",
+    "speed": "milliseconds per edit and per step, beside left-to-right rivals and the machine's floor",
+    "clients": "many editors at once on one engine daemon",
 }
 
 
@@ -25,7 +26,7 @@ def add_parser(commands: Any) -> None:
     kinds = parser.add_subparsers(dest="bench", required=True, metavar="BENCH")
     for name, text in BENCHES.items():
         one = kinds.add_parser(name, help=text)
-        if name != "speed":
+        if name not in ("speed", "clients"):
             one.add_argument("--data", type=Path, required=True, help="records, .jsonl or .jsonl.gz")
             one.add_argument("--limit", type=int, metavar="N", help="at most N records, drawn by the seed")
             one.add_argument("--out", type=Path, help="write one JSON line per case there")
@@ -35,6 +36,10 @@ def add_parser(commands: Any) -> None:
             one.add_argument("--spans", type=whole_numbers, default=(16, 64, 256), metavar="N,N", help="tokens")
             one.add_argument("--contexts", type=whole_numbers, default=(256, 500), metavar="N,N", help="tokens")
             one.add_argument("--edits", type=int, default=10, metavar="N", help="documents per cell")
+            one.add_argument("--plot", type=Path, help="draw the times there, .png or .svg; needs matplotlib")
+        if name == "clients":
+            one.add_argument("--levels", type=whole_numbers, default=(1, 4, 16, 64), metavar="N,N", help="clients")
+            one.add_argument("--edits", type=int, default=128, metavar="N", help="per level, in all")
         if name == "repair":
             one.add_argument("--instructions", action="store_true", help="give the commit subject as instruction")
         one.add_argument("--seed", type=int, default=0)
@@ -63,8 +68,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def measure(options: argparse.Namespace) -> Any:
-    from engine.evaluation import calibration, function, harm, infill, repair, speed
+    from engine.evaluation import calibration, clients, function, harm, infill, repair, rivals, speed, speed_plot
     from engine.evaluation.bench import BenchOptions
+    from engine.service.client import EngineOptions
 
     common = BenchOptions(
         model=options.model,
@@ -78,8 +84,17 @@ def measure(options: argparse.Namespace) -> Any:
         return repair.run_repair(options.data, common, candidates=options.candidates, instructions=options.instructions)
     if options.bench == "function":
         return function.run_function(options.data, common, candidates=options.candidates)
+    if options.bench == "clients":
+        model = str(options.model) if options.model else None
+        engine = EngineOptions(model=model, threads=options.threads)
+        return clients.run_clients(engine, levels=options.levels, edits=options.edits, seed=options.seed)
     if options.bench == "speed":
-        return speed.run_speed(common, spans=options.spans, contexts=options.contexts, edits=options.edits)
+        report = speed.run_speed(
+            common, spans=options.spans, contexts=options.contexts, edits=options.edits, make_rivals=rivals.make_rivals
+        )
+        if options.plot:
+            speed_plot.draw(report, options.plot)
+        return report
     runs = {"harm": harm.run_harm, "calibration": calibration.run_calibration, "infill": infill.run_infill}
     return runs[options.bench](options.data, common)
 

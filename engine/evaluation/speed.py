@@ -21,8 +21,8 @@ from engine.messages import EditRequest, EditResult
 from engine.models.denoiser import CanvasItem, Context, Denoiser
 from engine.models.vocabulary import BOS
 
-SPANS = (16, 64, 256)
-CONTEXTS = (256, 512, 1024)
+SPANS = (16, 64, 256, 512)
+CONTEXTS = (256, 1024, 4096)
 Task = Literal["fix", "rewrite"]
 TASKS: tuple[Task, ...] = ("fix", "rewrite")
 
@@ -91,7 +91,7 @@ def run_speed(
     spans: Sequence[int] = SPANS,
     contexts: Sequence[int] = CONTEXTS,
     edits: int = 10,
-    rivals: Sequence[Rival] = (),
+    make_rivals: Callable[[Denoiser], Sequence[Rival]] = lambda _: (),
 ) -> SpeedReport:
     """Times the grid `spans` x `contexts` (tokens), `edits` documents each. `options.limit` is not used.
 
@@ -100,6 +100,7 @@ def run_speed(
         raise bench.EvaluationError("the numbers of edits, span and context tokens must be at least 1")
     denoiser = bench.load_model(options)
     bench.warm_up(denoiser)
+    rivals = make_rivals(denoiser)
     machine = measure_machine(denoiser.device)
     grid = [(span, context) for span in spans for context in contexts]
     cells: list[Cell] = []
@@ -124,11 +125,23 @@ def time_cell(
     rivals: Sequence[Rival],
     machine: Machine,
 ) -> Cell:
+    """Document by document, every series in turn: what else the machine does then disturbs all alike."""
     count = measure(denoiser)
-    encoding = [1000 * time_encoding(sample, denoiser) for sample in samples]
-    ours = [time_ours(task, samples, denoiser) for task in TASKS]
-    theirs = [time_rival(rival, samples, span) for rival in rivals]
+    for rival in rivals:
+        rival.generate(samples[0].prefix, samples[0].suffix, 4)  # does not count
+    encoding: list[float] = []
+    edits: dict[Task, list[EditResult]] = {task: [] for task in TASKS}
+    generations: list[list[Generation]] = [[] for _ in rivals]
+    for sample in samples:
+        encoding.append(1000 * time_encoding(sample, denoiser))
+        for task, results in edits.items():
+            if result := bench.edit(make_request(task, sample), denoiser):
+                results.append(result)
+        for rival, made in zip(rivals, generations, strict=True):
+            made.append(rival.generate(sample.prefix, sample.suffix, span))
     tokens = [count(sample.span) for sample in samples]
+    ours = [time_ours(task, results, sum(tokens) / len(tokens), denoiser) for task, results in edits.items()]
+    theirs = [time_rival(rival, made) for rival, made in zip(rivals, generations, strict=True)]
     around = [count(sample.prefix) + count(sample.suffix) for sample in samples]
     return Cell(
         span_tokens=span,
@@ -159,29 +172,22 @@ def time_encoding(sample: CodeSample, denoiser: Denoiser) -> float:
     return time.perf_counter() - started
 
 
-def time_ours(task: Task, samples: Sequence[CodeSample], denoiser: Denoiser) -> Timing:
-    results: list[EditResult] = []
-    speeds: list[float] = []
-    for sample in samples:
-        request = make_request(task, sample)
-        result = bench.edit(request, denoiser)
-        if result is None:
-            continue
-        results.append(result)
-        text = result.candidates[0].text if result.candidates else request.span
-        speeds.append(len(denoiser.vocabulary.encode(text)) / (result.elapsed_ms / 1000))
+def time_ours(task: Task, results: Sequence[EditResult], span: float, denoiser: Denoiser) -> Timing:
+    """`span`: tokens that count as written where an edit found nothing to change."""
+    written = [count_tokens(result, denoiser) or span for result in results]
     return Timing(
         task,
         metrics.spread([result.elapsed_ms for result in results]),
-        metrics.spread(speeds),
+        metrics.spread([1000 * n / result.elapsed_ms for n, result in zip(written, results, strict=True)]),
         metrics.spread([result.forward_passes for result in results]),
     )
 
 
-def time_rival(rival: Rival, samples: Sequence[CodeSample], max_new_tokens: int) -> Timing:
-    """One generation that does not count, then one per document."""
-    rival.generate(samples[0].prefix, samples[0].suffix, 4)
-    made = [rival.generate(sample.prefix, sample.suffix, max_new_tokens) for sample in samples]
+def count_tokens(result: EditResult, denoiser: Denoiser) -> int:
+    return len(denoiser.vocabulary.encode(result.candidates[0].text)) if result.candidates else 0
+
+
+def time_rival(rival: Rival, made: Sequence[Generation]) -> Timing:
     return Timing(
         rival.name,
         metrics.spread([1000 * generation.seconds for generation in made]),
