@@ -32,11 +32,13 @@ class Runtime:
                     return pid
         return None
 
-    async def client(self, environment: dict[str, str] | None = None, **engine: Any) -> RawClient:
+    async def client(
+        self, environment: dict[str, str] | None = None, settings: dict[str, Any] | None = None, **engine: Any
+    ) -> RawClient:
         """A server of this folder's engine, initialized."""
         variables = {"REDRAFT_RUNTIME_DIR": str(self.folder / "run"), **(environment or {})}
         client = await RawClient.start(environment=variables)
-        await client.initialize({"engine": {"path": self.python, "idleSeconds": 60, **engine}})
+        await client.initialize({"engine": {"path": self.python, "idleSeconds": 60, **engine}, **(settings or {})})
         return client
 
     def close(self) -> None:
