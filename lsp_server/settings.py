@@ -99,6 +99,7 @@ TRUSTED_KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "engine.idleSeconds": ("engine_idle_seconds", number(1, 1e7, whole=False)),
     "model.path": ("model_path", text),
 }
+MAX_PROJECT_FILE = 1_000_000  # bytes
 # Read by the editors' own clients; known here, so that they are not reported.
 CLIENT_KEYS = ("interpreter", "importStrategy", "trace.server", "logLevel", "showNotifications", "inline.keys")
 
@@ -137,16 +138,20 @@ def updated(base: Settings, tree: Any, trusted: bool = False) -> tuple[Settings,
 
 
 def project_settings(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The project's own tree: `.redraft.toml`, else `[tool.redraft]` of pyproject.toml."""
+    """The project's own tree: `.redraft.toml`, else `[tool.redraft]` of pyproject.toml. A file of the workspace is
+    not to be trusted: whatever it holds, the outcome is a tree or a problem."""
     for name in (".redraft.toml", "pyproject.toml"):
         path = folder / name
-        if not path.is_file():
-            continue
         try:
+            if not path.is_file():
+                continue
+            if path.stat().st_size > MAX_PROJECT_FILE:
+                return {}, [f"{name} has more than {MAX_PROJECT_FILE:,} bytes: not read"]
             tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            return {}, [f"{path.name} cannot be read: {error}"]
-        found = tree if name == ".redraft.toml" else tree.get("tool", {}).get("redraft")
+        except (OSError, ValueError, RecursionError) as error:
+            return {}, [f"{name} cannot be read: {str(error)[:200]}"]
+        tool = tree.get("tool")
+        found = tree if name == ".redraft.toml" else tool.get("redraft") if isinstance(tool, dict) else None
         if found is not None:
             return found, []
     return {}, []

@@ -24,14 +24,18 @@ class EnginePaths:
 def runtime_dir() -> Path:
     """The private directory, created with mode 0700; REDRAFT_RUNTIME_DIR overrides the place.
 
-    Raises PermissionError when somebody else owns it."""
+    Raises PermissionError when somebody else owns it, or could put another in its place."""
     chosen = os.environ.get("REDRAFT_RUNTIME_DIR")
     folder = Path(chosen) if chosen else Path(platformdirs.user_runtime_dir("redraft"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.name == "posix":
-        status = folder.stat()
-        if status.st_uid != os.getuid():
-            raise PermissionError(f"{folder} belongs to another user: set REDRAFT_RUNTIME_DIR to a folder of your own")
+        remedy = "set REDRAFT_RUNTIME_DIR to a folder of your own"
+        status, above = folder.lstat(), folder.resolve().parent.stat()
+        if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
+            raise PermissionError(f"{folder} belongs to another user or is a link: {remedy}")
+        open_to_others = above.st_mode & 0o002 and not above.st_mode & stat.S_ISVTX
+        if above.st_uid not in (0, os.getuid()) or open_to_others:
+            raise PermissionError(f"others may rename {folder}: {remedy}")
         if stat.S_IMODE(status.st_mode) & 0o077:
             folder.chmod(0o700)
     return folder

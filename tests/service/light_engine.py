@@ -39,7 +39,15 @@ class LightJob:
 
     @property
     def wishes(self) -> dict[str, Any]:
-        return json.loads(self.request.instruction or "{}")
+        return wishes(self.request.instruction)
+
+
+def wishes(instruction: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(instruction)
+    except (TypeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def candidates(request: EditRequest, tag: str) -> tuple[Candidate, ...]:
@@ -95,25 +103,24 @@ class LightScheduler:
             job.on_error(EditError("cancelled", "the engine was stopped"))
 
     def advance(self, job: LightJob) -> None:
-        wishes = job.wishes
         if job.cancelled:
             self.jobs.remove(job)
             job.on_error(EditError("cancelled", "the edit was cancelled"))
             return
         job.step += 1
-        steps = int(wishes.get("steps", 1))
+        steps = int(job.wishes.get("steps", 1))
         job.on_state(DenoisingState(job.step, steps, job.request.span))
         if job.step < steps:
             return
         self.jobs.remove(job)
         self.edits += 1
-        fault = wishes.get("fault")
+        fault = job.wishes.get("fault")
         if fault == "memory":
             job.on_error(EditError("out_of_memory", "the engine ran out of memory: select less"))
         elif fault == "nothing":
             job.on_result(EditResult((), steps, steps, 1.0, "unchanged"))
         elif fault != "silence":
-            found = candidates(job.request, str(wishes.get("tag", "x")))
+            found = candidates(job.request, str(job.wishes.get("tag", "x")))
             job.on_result(EditResult(found, steps, steps, 1.0, "done"))
 
 
@@ -129,7 +136,7 @@ BAD_FRAMES = {
 class LightConnection(daemon.Connection):
     def _handle(self, frame: dict[str, Any]) -> None:
         request = frame.get("request")
-        fault = json.loads(request.get("instruction") or "{}").get("fault") if isinstance(request, dict) else None
+        fault = wishes(request.get("instruction")).get("fault") if isinstance(request, dict) else None
         if fault in BAD_FRAMES:
             self.writer.write(BAD_FRAMES[fault])
         elif fault == "state":
