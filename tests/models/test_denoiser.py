@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine.editing import warm_context
+from engine.messages import EditRequest
 from engine.models import denoiser as module
 from engine.models.denoiser import CanvasItem, Context, EmbeddedDenoiser
 from engine.models.vocabulary import BOS, MASK
@@ -41,6 +43,16 @@ def test_rows_are_those_of_the_whole_answer(denoiser: EmbeddedDenoiser) -> None:
     for full, part, wanted in zip(answers, answers[len(whole) :], rows, strict=False):
         torch.testing.assert_close(part.tokens, full.tokens[list(wanted)], atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(part.inserts, full.inserts[list(wanted)], atol=1e-4, rtol=1e-4)
+
+
+def test_typing_beyond_the_window_leaves_the_cached_context(denoiser: EmbeddedDenoiser) -> None:
+    near, after = "".join(f"value_{i} = compute({i})\n" for i in range(300)), "\nprint(1)\n" * 300
+    before = EditRequest("fix", "import os\n" + near, "x = (1\n", after)
+    typed = EditRequest("fix", "import os, sys  # and more\n" + near, "x = (1\n", after + "y = 2\n")
+    warm_context(before, denoiser)
+    known = set(denoiser._contexts)
+    warm_context(typed, denoiser)
+    assert set(denoiser._contexts) == known
 
 
 def test_passes_are_bounded_and_keep_the_order(denoiser: EmbeddedDenoiser, monkeypatch: pytest.MonkeyPatch) -> None:
