@@ -21,8 +21,8 @@ from engine.service.frames import FrameError
 from engine.service.lock import kill_holder
 from engine.service.paths import EnginePaths, engine_paths
 
-GREETING_S = 20.0  # within which a live engine greets, loading its model or not
-HANG_GRACE_S = 20.0  # silence after which an engine that owes an answer counts as dead
+GREETING_S = 30.0  # within which a live engine greets, loading its model or not
+HANG_GRACE_S = 30.0  # silence after which an engine that owes an answer counts as dead
 
 T = TypeVar("T")
 

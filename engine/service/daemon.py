@@ -302,7 +302,9 @@ class Connection:
                 )
             )
         elif kind == "warm":
-            self._spawn(self._warm(number, frames.field(frame, "request", EditRequest)))
+            request = frames.field(frame, "request", EditRequest)
+            self.jobs[number] = None  # somebody waits: the pulse is for them too
+            self._spawn(self._warm(number, request))
         elif kind == "cancel":
             self._cancel(number)
         elif kind == "status":
@@ -343,12 +345,12 @@ class Connection:
             try:
                 warm_context(request, denoiser)
             except EditError as error:
-                self._later("error", number, code=error.code, message=error.message)
+                self._finish("error", number, code=error.code, message=error.message)
             except Exception as error:  # the edge of the process: the compute thread must live on
                 logger.error("warming a context failed: %s", type(error).__name__)
-                self._later("error", number, code="internal", message="the context could not be encoded")
+                self._finish("error", number, code="internal", message="the context could not be encoded")
             else:
-                self._later("done", number)
+                self._finish("done", number)
 
         self.daemon.scheduler.errand(warm)
 

@@ -165,7 +165,7 @@ class LightConnection(daemon.Connection):
 
     async def _warm(self, number: int, request: EditRequest) -> None:
         if await self._ready(number):
-            self.send("done", id=number)
+            self._finish("done", number)
 
 
 class LightDaemon(daemon.Daemon):

@@ -68,7 +68,7 @@ class Desk:
         return self.client.ask("workspace/executeCommand", {"command": command, "arguments": [argument]})[1]
 
     async def edit(self, **wishes: Any) -> dict[str, Any]:
-        return (await asyncio.wait_for(self.ask(**(wishes or {"tag": "x"})), 90))["result"]
+        return (await asyncio.wait_for(self.ask(**(wishes or {"tag": "x"})), 180))["result"]
 
     async def first_state(self) -> None:
         """Until the engine is seen at work."""
@@ -207,7 +207,7 @@ async def test_a_hung_engine_is_ended_and_replaced(runtime: Runtime, monkeypatch
         await each.close()
 
 
-@pytest.mark.skipif(not STRESS, reason="waits out the real 20 s; the test above is the short form")
+@pytest.mark.skipif(not STRESS, reason="waits out the real 30 s; the test above is the short form")
 @pytest.mark.stress
 async def test_a_hung_engine_behind_a_server(desk: Desk, runtime: Runtime) -> None:
     answer = desk.ask(steps=1000, step_s=0.01)
@@ -215,7 +215,7 @@ async def test_a_hung_engine_behind_a_server(desk: Desk, runtime: Runtime) -> No
     pid = runtime.engine_pid()
     assert pid
     os.kill(pid, signal.SIGSTOP)
-    result = (await asyncio.wait_for(answer, 60))["result"]
+    result = (await asyncio.wait_for(answer, 120))["result"]
     assert "hung and was ended" in result["reason"]
     assert desk.client.status["kind"] == "Error"
     await desk.served()
@@ -224,7 +224,7 @@ async def test_a_hung_engine_behind_a_server(desk: Desk, runtime: Runtime) -> No
     os.kill(pid, signal.SIGSTOP)
     await desk.client.alive()
     answer = desk.ask(tag="x")
-    assert "hung and was ended" in (await asyncio.wait_for(answer, 60))["result"]["reason"]
+    assert "hung and was ended" in (await asyncio.wait_for(answer, 120))["result"]["reason"]
     await desk.served()
 
 

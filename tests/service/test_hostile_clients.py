@@ -295,7 +295,7 @@ async def test_the_real_engine_answers_odd_requests_and_goes_on(paths: tuple[Run
     requests = [replace(plain, **change) for change in ODD]
     for work in [*map(client.edit, requests), *map(client.warm, requests[-8:])]:
         try:
-            await asyncio.wait_for(work, 60)
+            await asyncio.wait_for(work, 180)
         except EngineFailure as error:
             assert error.code in ("bad_request", "too_large"), str(error)
     assert (await client.edit(plain)).reason in ("done", "deadline", "unchanged")
