@@ -40,6 +40,12 @@ def add_parser(commands: Any) -> None:
         if name == "clients":
             one.add_argument("--levels", type=whole_numbers, default=(1, 4, 16, 64), metavar="N,N", help="clients")
             one.add_argument("--edits", type=int, default=128, metavar="N", help="per level, in all")
+        if name == "infill":
+            one.add_argument("--samples", type=int, default=1, metavar="N", help="fills per case, for pass@k")
+        if name == "function":
+            one.add_argument("--intent", choices=("fix", "rewrite"), help="default: by the kind of record")
+        if name != "clients":
+            one.add_argument("--device", help="torch device; default: the GPU when there is one")
         if name == "repair":
             one.add_argument("--instructions", action="store_true", help="give the commit subject as instruction")
         one.add_argument("--seed", type=int, default=0)
@@ -74,6 +80,7 @@ def measure(options: argparse.Namespace) -> Any:
 
     common = BenchOptions(
         model=options.model,
+        device=getattr(options, "device", None),
         threads=options.threads,
         limit=getattr(options, "limit", None),
         seed=options.seed,
@@ -83,7 +90,9 @@ def measure(options: argparse.Namespace) -> Any:
     if options.bench == "repair":
         return repair.run_repair(options.data, common, candidates=options.candidates, instructions=options.instructions)
     if options.bench == "function":
-        return function.run_function(options.data, common, candidates=options.candidates)
+        return function.run_function(options.data, common, candidates=options.candidates, intent=options.intent)
+    if options.bench == "infill":
+        return infill.run_infill(options.data, common, samples=options.samples)
     if options.bench == "clients":
         model = str(options.model) if options.model else None
         engine = EngineOptions(model=model, threads=options.threads)
@@ -95,7 +104,7 @@ def measure(options: argparse.Namespace) -> Any:
         if options.plot:
             speed_plot.draw(report, options.plot)
         return report
-    runs = {"harm": harm.run_harm, "calibration": calibration.run_calibration, "infill": infill.run_infill}
+    runs = {"harm": harm.run_harm, "calibration": calibration.run_calibration}
     return runs[options.bench](options.data, common)
 
 
