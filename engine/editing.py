@@ -20,13 +20,12 @@ from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
 from engine.models.vocabulary import BOS, MASK
 from engine.regions import Region, normalise
-from engine.syntax import Judge, SyntaxFault, python_fault
+from engine.syntax import REPORTED_LATE, Judge, SyntaxFault, python_fault
 
 MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take seconds
 MAX_SPAN = 20_000  # characters
 FILL_LENGTHS = (4, 8, 16, 32)  # masks that a fill of unknown length starts from
 CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
-REPORTED_LATE = 2  # lines: parsers notice some faults only on a later line
 FAR = 40  # lines: a fault reported further below the span is another one
 REWRITE_STRENGTH, FIX_MARGIN = 0.3, 4.0  # margin: 1% of correct held-out regions are touched, 3.5% at 2.0
 
@@ -174,7 +173,7 @@ def block_work(
     deadline: float,
 ) -> Work:
     context = make_context(request, denoiser, prefix, suffix)
-    judge = Judge(prefix, suffix) if request.language == "python" else None
+    judge = Judge(prefix, suffix, None if parsed else block) if request.language == "python" else None
     return Work(request, denoiser, region, context, judge, parsed, Random(f"{request.seed}/{len(prefix)}"), deadline)
 
 

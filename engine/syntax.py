@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 
 ANCHOR = re.compile(r"^(?=[^\s#)\]}'\"])(?!(?:else|elif|except|finally|case)\b)", re.M)
+REPORTED_LATE = 2  # lines: parsers notice some faults only on a later line
 LANDMARK = re.compile(r"^(?:def|class|async def|@|if __name__)", re.M)
 
 
@@ -36,13 +37,20 @@ class Judge:
     """Parses candidates of one span. Most are judged on the top-level statements around the span, which
     takes a fraction of the time; `confirm` parses the whole document.
 
-    `prefix` and `suffix` as the model sees them."""
+    `prefix` and `suffix` as the model sees them. `broken`: the span, when the document does not parse. A
+    fault below it that stays whatever the span says is another one, and does not count here."""
 
-    def __init__(self, prefix: str, suffix: str) -> None:
+    def __init__(self, prefix: str, suffix: str, broken: str | None = None) -> None:
         self._prefix, self._suffix = prefix, suffix
         self._near_prefix = prefix[self._start() :]
         landmarks = [m.start() for m in LANDMARK.finditer(suffix)]
         self._near_suffix = suffix[: landmarks[2]] if len(landmarks) > 2 else suffix
+        self._others = set[tuple[str, int]]()
+        for neutral in neutral_spans(broken) if broken is not None else ():
+            for above, below in ((self._near_prefix, self._near_suffix), (prefix, suffix)):
+                fault = python_fault(above + neutral + below)
+                if fault and is_below(fault, above + neutral):
+                    self._others.add(from_the_end(fault, above + neutral + below))
 
     def _start(self) -> int:
         """Offset of the last top-level statement before which everything parses."""
@@ -59,7 +67,7 @@ class Judge:
 
     def fault(self, span: str) -> SyntaxFault | None:
         """The fault near the span; lines count from the start of the span's neighbourhood."""
-        return python_fault(self._near_prefix + span + self._near_suffix)
+        return self._own_fault(self._near_prefix + span + self._near_suffix)
 
     @property
     def first_line(self) -> int:
@@ -67,4 +75,26 @@ class Judge:
         return self._near_prefix.count("\n")
 
     def confirm(self, span: str) -> bool:
-        return python_fault(self._prefix + span + self._suffix) is None
+        return self._own_fault(self._prefix + span + self._suffix) is None
+
+    def _own_fault(self, text: str) -> SyntaxFault | None:
+        fault = python_fault(text)
+        return None if fault and from_the_end(fault, text) in self._others else fault
+
+
+def neutral_spans(broken: str) -> tuple[str, str]:
+    """What cannot be at fault itself: a statement, or a header when the lines below are its body."""
+    head = "\n" if broken.startswith("\n") else ""
+    lines = [line for line in broken.split("\n") if line.strip()] or [""]
+    first, last = (line[: len(line) - len(line.lstrip())] for line in (lines[0], lines[-1]))
+    return f"{head}{first}pass", f"{head}{last}if True:"
+
+
+def from_the_end(fault: SyntaxFault, text: str) -> tuple[str, int]:
+    """What tells a fault below the span, however many lines the span has."""
+    return fault.message, text.count("\n") - fault.line
+
+
+def is_below(fault: SyntaxFault, above: str) -> bool:
+    """Too far below `above` to be its consequence."""
+    return fault.line > above.count("\n") + REPORTED_LATE and "indent" not in fault.message

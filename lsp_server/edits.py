@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 
-from engine.messages import Candidate, DenoisingState, Diagnostic, EditRequest
+from engine.messages import Candidate, DenoisingState, Diagnostic, EditRequest, EditResult
 from engine.service.client import EngineFailure, EngineUnavailable
 from lsp_server.actions import plain_range
 from lsp_server.diffs import minimal_edits
+from lsp_server.fix_all import mend_all
 from lsp_server.jobs import Job
 from lsp_server.text import Awaited, Document, Tracked
 
@@ -52,16 +53,24 @@ async def run_edit(
     server.set_status(busy=True, message=f"{TITLES[intent]} under way")
     region: Tracked | None = None
     try:
-        start, end = region_of(document, intent, argument)
+        start, end = (0, len(document.text)) if argument.get("all") else region_of(document, intent, argument)
         region = document.track(start, end)
-        request = make_request(server, document, intent, argument, start, end)
-        sent = request.span
+        sent = document.text[start:end]
 
         def show(state: DenoisingState) -> None:
             progress.report(state)
-            server.notify_denoise(document, region, job, state)
+            if not argument.get("all"):
+                server.notify_denoise(document, region, job, state)
 
-        result = await server.link.edit(request, document.uri, show)
+        async def edit(draft: Document, start: int, end: int, argument: dict[str, Any]) -> EditResult:
+            return await server.link.edit(make_request(server, draft, intent, argument, start, end), document.uri, show)
+
+        async def mend(draft: Document, fault: lsp.Diagnostic) -> tuple[int, int, EditResult]:
+            where = {"range": plain_range(fault.range), "message": fault.message}
+            start, end = region_of(draft, "fix", where)
+            return start, end, await edit(draft, start, end, where)
+
+        result = await (mend_all(document, mend) if argument.get("all") else edit(document, start, end, argument))
         if not result.candidates:
             raise CannotEdit(f"{TITLES[intent]}: no better text was found, nothing was changed")
         proposed = None

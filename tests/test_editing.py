@@ -22,6 +22,16 @@ def test_a_missing_bracket_is_mended(denoiser) -> None:
     assert all(c.text != BROKEN.span for c in result.candidates)
 
 
+def test_one_of_two_faults_is_mended(denoiser) -> None:
+    below = "\n\ndef g(x):\n    y = x\n\n    if x > 3\n        return y\n"
+    request = EditRequest("fix", BROKEN.prefix, BROKEN.span, below)
+    best = run_session(edit_session(request, denoiser), denoiser).candidates[0]
+    assert python_fault(request.prefix + best.text) is None
+    left = python_fault(request.prefix + best.text + below)
+    assert left
+    assert "':'" in left.message
+
+
 def test_old_python_is_brought_up_to_date(denoiser) -> None:
     request = EditRequest("fix", "def f(x):\n", "    print 'value', x\n    print x\n", "    return x\n", candidates=10)
     result = run_session(edit_session(request, denoiser), denoiser)

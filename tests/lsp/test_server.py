@@ -250,3 +250,22 @@ async def test_code_actions_for_selections_and_holes(open_session: Any) -> None:
 
 def test_only_lsp_line_endings_count() -> None:
     assert len(LINE_END.findall("a\n b\r\n c\r d\x0c e\u2028 f\x85")) == 3
+
+
+async def test_all_syntax_errors_are_mended_in_one_edit(open_session: Any) -> None:
+    text = BROKEN + "\n\ndef volume(area, height)\n    return area * height\n\n\nprint(volume(2, 3)\n"
+    session = await open_session(text)
+    where = at(0, 0, 0)
+    identifier = lsp.TextDocumentIdentifier(session.editor.document.uri)
+    context = lsp.CodeActionContext([], only=[lsp.CodeActionKind("source.fixAll")])
+    (action,) = await session.client.text_document_code_action_async(lsp.CodeActionParams(identifier, where, context))
+    answer = plain(
+        await session.client.workspace_execute_command_async(
+            lsp.ExecuteCommandParams(action.command.command, action.command.arguments)
+        )
+    )
+    assert answer["applied"], answer
+    assert session.editor.document.version == 2
+    compile(session.text, "shape.py", "exec")
+    assert (await session.command("redraft.previousSuggestion"))["applied"]
+    assert session.text == text
