@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from engine.diffusion.mending import mends
+from engine.diffusion.mending import fuses_words, mends
 from engine.diffusion.sampler import StepPolicy, log_likelihood, moves, renoise, reverse_step
 from engine.diffusion.search import DEPTH, Child, judged_search, nearness
 from engine.errors import EditError
@@ -29,7 +29,7 @@ CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text i
 FAR = 40  # lines: a fault reported further below the span is another one
 REWRITE_STRENGTH, FIX_MARGIN = 0.3, 4.0  # margin: 1% of correct held-out regions are touched, 3.5% at 2.0
 
-NEAR_CHARS = 2000  # above the span, where mends look for indentation
+NEAR_CHARS = 2000  # on either side of the region, where names and indentation are looked up
 PARSED_CHARS = 400_000  # parsed at most on behalf of mends by hand: about 0.2 s
 MENDS = 24  # mends by hand that are put before the model
 LENGTH_BONUS, MEND_WEIGHT, RANK_COST, NOT_SEARCHED = 0.25, 0.6, 0.13, 10
@@ -81,6 +81,11 @@ class Work:
                 self.scores[item.canvas] = log_likelihood(item.canvas, logits)
         self.late = time.monotonic() > self.deadline
         return answers
+
+    @property
+    def near(self) -> str:
+        """The code around the region, as far as names are likely to be shared with it."""
+        return self.region.prefix[-NEAR_CHARS:] + self.region.suffix[:NEAR_CHARS]
 
     def text(self, canvas: Sequence[int]) -> str:
         return self.denoiser.vocabulary.decode(canvas)
@@ -229,7 +234,7 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
 
     def verdict(candidate: list[int]) -> float:
         text = work.text(candidate)
-        if not work.keeps_frame(text):
+        if not work.keeps_frame(text) or fuses_words(work.text(canvas), text, work.near):
             return -1.0
         left = judge.fault(text)
         return float("inf") if left is None and judge.confirm(text) else float(left.line if left else 0)
@@ -260,7 +265,12 @@ def judged_mends(work: Work, canvas: list[int], line: int, judge: Judge) -> dict
     affordable = PARSED_CHARS // (len(text) + judge.near_chars)  # a bound in characters, so that it is repeatable
     found: dict[tuple[int, ...], float] = {}
     for mend in proposals[:affordable]:
-        if work.keeps_frame(mend.text) and judge.fault(mend.text) is None and judge.confirm(mend.text):
+        if (
+            work.keeps_frame(mend.text)
+            and not fuses_words(text, mend.text, work.near)
+            and judge.fault(mend.text) is None
+            and judge.confirm(mend.text)
+        ):
             mended = (BOS, *work.denoiser.vocabulary.encode(mend.text))
             if len(mended) <= work.denoiser.max_canvas:
                 found[mended] = mend.cost

@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from keyword import kwlist
 
 PIECE = re.compile(r"\w+|[^\S\n]+|\n *|[^\w\s]")
+WORD = re.compile(r"\w+")
 ENDED = re.compile(r"[ \t]*(?:#.*)?(?:\n|$)")  # nothing but blanks and a comment follow
 NEAR = 2  # lines above the fault that may hold the mistake
 # What is inserted between pieces, with its cost in nats within a line and at its end: the rarer, the dearer.
@@ -124,6 +126,15 @@ def line_changed(text: str, start: int, stop: int, context: str, distance: int) 
     for mark in ")]}":
         yield Mend(f"{before}{line}\n{mark}{after}", 4.0)
     yield from requoted(before, line, after)
+
+
+def fuses_words(before: str, after: str, around: str) -> bool:
+    """Whether a word of `after`, unknown in `before` and `around`, is two words of `before` run together, what
+    stood between them but blanks left out: it parses, and means nothing."""
+    words = list(WORD.finditer(before))
+    new = set(WORD.findall(after)).difference(WORD.findall(before))
+    new.difference_update(WORD.findall(around) if new else ())
+    return any(a.group() + b.group() in new and before[a.end() : b.start()].strip() for a, b in pairwise(words))
 
 
 def indent_of(line: str) -> str:

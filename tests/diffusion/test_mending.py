@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.diffusion.mending import mends
+from engine.diffusion.mending import fuses_words, mends
 
 MISTAKES = [
     ("\n    total = sum((a, b)", "\n    total = sum((a, b))"),
@@ -42,3 +42,10 @@ def test_lines_far_from_the_fault_stay() -> None:
 
 def test_blank_text_has_no_line_to_change() -> None:
     assert all(mend.text.strip() for mend in mends("\n\n", 1, "x = 1"))
+
+
+def test_words_run_together_are_seen() -> None:
+    assert fuses_words("return (width * height", "returnwidth * height", "width = 2")
+    assert not fuses_words("return (width * height", "return (width * height)", "")
+    assert not fuses_words("returnwidth", "return width", "")
+    assert not fuses_words("wid;th = 2", "width = 2", "print(width)")

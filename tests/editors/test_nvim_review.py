@@ -69,30 +69,6 @@ def reviewed(nvim: Nvim) -> Nvim:
     return nvim
 
 
-def test_an_inline_suggestion_is_shown_typed_along_and_accepted(clamp: Nvim, engine: ScriptedEngine) -> None:
-    wanted = "    return abs(value)"
-    engine.script(lambda request: [wanted.removeprefix(request.prefix.rsplit("\n", 1)[-1])])
-    clamp.command("imap <Tab> <Plug>(redraft-inline-accept)")
-    clamp.keys("Go    ret")
-    clamp.wait("the suggestion is there", lambda: ghost(clamp).endswith("abs(value)"))
-    clamp.keys("u")
-    clamp.wait("what is typed leaves it", lambda: ghost(clamp) == "rn abs(value)")
-    clamp.keys("<Tab>")
-    clamp.wait("the suggestion is in the text", lambda: clamp.lines()[-1] == wanted)
-    assert clamp.mode() == "i"
-    assert ghost(clamp) == ""
-
-
-def ghost(nvim: Nvim) -> str:
-    """The inline suggestion on the screen: drawn by the plugin on 0.11, by Neovim itself on 0.12."""
-    marks = nvim.drawn("inline") or nvim.lua("""
-        local space = vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
-        local found = space and vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { details = true }) or {}
-        return vim.tbl_map(function(mark) return mark[4] end, found)
-    """)
-    return "".join(part[0] for mark in marks for part in mark.get("virt_text", []))
-
-
 def test_one_change_is_accepted_one_rejected_and_one_undo_takes_all_back(clamp: Nvim) -> None:
     reviewed(clamp)
     assert text(clamp) == BOTH
@@ -183,6 +159,30 @@ def test_a_motion_and_a_visual_selection_choose_the_region(clamp: Nvim, engine: 
     assert engine.requests[1].intent == "fix"
     clamp.wait("a suggestion", clamp.hints)
     clamp.command("Redraft reject all")
+
+
+def test_an_inline_suggestion_is_shown_typed_along_and_accepted(clamp: Nvim, engine: ScriptedEngine) -> None:
+    wanted = "    return abs(value)"
+    engine.script(lambda request: [wanted.removeprefix(request.prefix.rsplit("\n", 1)[-1])])
+    clamp.command("imap <Tab> <Plug>(redraft-inline-accept)")
+    clamp.keys("Go    ret")
+    clamp.wait("the suggestion is there", lambda: ghost(clamp).endswith("abs(value)"))
+    clamp.keys("u")
+    clamp.wait("what is typed leaves it", lambda: ghost(clamp) == "rn abs(value)")
+    clamp.keys("<Tab>")
+    clamp.wait("the suggestion is in the text", lambda: clamp.lines()[-1] == wanted)
+    assert clamp.mode() == "i"
+    assert ghost(clamp) == ""
+
+
+def ghost(nvim: Nvim) -> str:
+    """The inline suggestion on the screen: drawn by the plugin on 0.11, by Neovim itself on 0.12."""
+    marks = nvim.drawn("inline") or nvim.lua("""
+        local space = vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
+        local found = space and vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { details = true }) or {}
+        return vim.tbl_map(function(mark) return mark[4] end, found)
+    """)
+    return "".join(part[0] for mark in marks for part in mark.get("virt_text", []))
 
 
 def test_commands_are_completed_and_no_key_is_taken(clamp: Nvim) -> None:

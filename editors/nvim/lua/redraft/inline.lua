@@ -98,15 +98,34 @@ local function ask(client, buf)
   asked[buf] = id
 end
 
+--- On in the current buffer alone: 0.12-dev asks about every buffer that has it on, wherever the cursor is.
+---@param buf integer
+---@param group integer
+local function enable_native(buf, group)
+  local function enable(on)
+    vim.lsp.inline_completion.enable(on, { bufnr = buf })
+  end
+  enable(api.nvim_get_current_buf() == buf)
+  for event, on in pairs({ BufEnter = true, BufLeave = false }) do
+    api.nvim_create_autocmd(event, {
+      group = group,
+      buffer = buf,
+      callback = function()
+        enable(on)
+      end,
+    })
+  end
+end
+
 --- Shows suggestions in a buffer while the user types.
 ---@param client vim.lsp.Client
 ---@param buf integer
 function M.enable(client, buf)
+  local group = api.nvim_create_augroup('redraft.inline.' .. buf, {})
   if native(buf) then
-    vim.lsp.inline_completion.enable(true, { bufnr = buf })
+    enable_native(buf, group)
     return
   end
-  local group = api.nvim_create_augroup('redraft.inline.' .. buf, {})
   api.nvim_create_autocmd({ 'InsertEnter', 'CursorMovedI', 'TextChangedI' }, {
     group = group,
     buffer = buf,
