@@ -92,11 +92,13 @@ class Typist:
     # Requests
 
     def lines(self) -> dict[str, Any]:
-        """A random selection of whole lines."""
-        count = len(self.buffer.lines())
-        first = self.rng.randrange(count)
-        last = min(count - 1, first + self.rng.choice((0, 0, 1, 3)))
-        return {"start": {"line": first, "character": 0}, "end": {"line": last, "character": 1}}
+        """A random selection of whole lines; its end, where a fill ends, is never inside a tag."""
+        lines, units = self.buffer.lines(), self.buffer.units()
+        first = self.rng.randrange(len(lines))
+        last = min(len(lines) - 1, first + self.rng.choice((0, 0, 1, 3)))
+        start = lines[last][0]
+        begins_with_tag = units[start : start + 2] == [ord(" "), ord("#")]
+        return {"start": {"line": first, "character": 0}, "end": {"line": last, "character": int(not begins_with_tag)}}
 
     def ask(self, command: str, **wishes: Any) -> tuple[int, str, asyncio.Future[dict[str, Any]]]:
         """An edit command; its request id, its tag, the future answer."""
