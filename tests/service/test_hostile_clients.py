@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -118,11 +119,12 @@ async def test_a_token_is_needed_private_and_never_logged(tcp: tuple[EnginePaths
     for token in (None, "", "x", 3, ["x"], address["token"][:-1], address["token"] + "x", b"\xff", {"a": 1}):
         reader, writer = await asyncio.open_connection(address["host"], address["port"])
         writer.write(frames.pack("hello", version=PROTOCOL_VERSION, token=token, client="t"))
-        writer.write(frames.pack("edit", id=1, request=EDIT))
         answer = await asyncio.wait_for(frames.read(reader), 20)
         assert (answer["type"], answer["code"]) == ("error", "unauthorized")
         assert address["token"] not in str(answer)
-        assert await reader.read() == b""
+        writer.write(frames.pack("edit", id=1, request=EDIT))
+        with suppress(ConnectionError):  # a frame sent to a closed connection may come back as a reset
+            assert await reader.read() == b""
         writer.close()
     client = await EngineClient.connect(EngineOptions(start=False))
     assert (await client.edit(EDIT)).candidates
