@@ -7,17 +7,20 @@ passes, and cancelling an edit is closing its generator.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from engine.diffusion.lengths import MASK_COUNTS, VARIANTS, likeliest, stretched
 from engine.diffusion.mending import fuses_words, mends
 from engine.diffusion.sampler import StepPolicy, log_likelihood, moves, renoise, reverse_step
 from engine.diffusion.search import DEPTH, Child, judged_search, nearness
 from engine.errors import EditError
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
+from engine.models.http import Model
 from engine.models.vocabulary import BOS, MASK
 from engine.regions import Region, normalise
 from engine.syntax import REPORTED_LATE, Judge, SyntaxFault, python_fault
@@ -26,6 +29,7 @@ MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take sec
 MAX_SPAN = 20_000  # characters
 FILL_LENGTHS = (4, 8, 16, 32)  # masks that a fill of unknown length starts from
 CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
+HEAD = re.compile(r"^\n[ \t]*")
 FAR = 40  # lines: a fault reported further below the span is another one
 REWRITE_STRENGTH, FIX_MARGIN = 0.3, 4.0  # margin: 1% of correct held-out regions are touched, 3.5% at 2.0
 
@@ -64,12 +68,14 @@ class Work:
     scores: dict[tuple[int, ...], float] = field(default_factory=dict[tuple[int, ...], float])
 
     def ask(
-        self, canvases: Sequence[Sequence[int]], limit: int, masks_only: bool = False
+        self, canvases: Sequence[Sequence[int]], limit: int, masks_only: bool = False, context: Context | None = None
     ) -> Generator[Query, Answers, Answers]:
         """One forward pass over `canvases`; their own likelihoods are kept as scores. `masks_only`: canvases
-        with masks are evaluated at the masks alone, and not scored."""
+        with masks are evaluated at the masks alone, and not scored. `context`: another than the block's."""
         items = tuple(
-            CanvasItem(self.context, tuple(canvas), mask_places(canvas) if masks_only and MASK in canvas else None)
+            CanvasItem(
+                context or self.context, tuple(canvas), mask_places(canvas) if masks_only and MASK in canvas else None
+            )
             for canvas in canvases
         )
         shown = self.denoiser.vocabulary.decode(canvases[0]).removeprefix(self.region.head)
@@ -77,7 +83,7 @@ class Work:
         self.passes += 1
         self.steps += 1
         for item, logits in zip(items, answers, strict=True):
-            if item.rows is None:
+            if item.rows is None and context is None:
                 self.scores[item.canvas] = log_likelihood(item.canvas, logits)
         self.late = time.monotonic() > self.deadline
         return answers
@@ -116,7 +122,8 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
         passes, steps, late = passes + work.passes, steps + work.steps, late or work.late
         if i < len(blocks) - 1:
             done += work.text(finalists[0].canvas) if finalists else block
-    candidates = rank(finalists, done, region, request, denoiser)
+    texts = [(done + denoiser.vocabulary.decode(child.canvas), child.score) for child in finalists]
+    candidates = rank(texts, region, request)
     reason = "deadline" if late else "done" if candidates else "unchanged"
     return EditResult(candidates, steps, passes, 1000 * (time.monotonic() - started), reason)
 
@@ -299,6 +306,10 @@ def rewrite_block(work: Work, canvas: list[int]) -> Block:
     count = max(8, 2 * work.request.candidates)
     # From a touch to one and a half times the strength: light noise keeps more of the text right.
     starts = [renoise(canvas[1:], strength * 1.5 * (i + 1) / count, work.rng) for i in range(count)]
+    if not work.denoiser.free_length:
+        room = work.denoiser.max_canvas
+        variants = [stretched(start, work.rng)[:room] for start in starts for _ in range(VARIANTS)]
+        starts = yield from likeliest_lengths(work, [*starts, *variants], count)
     policy = StepPolicy(threshold=0.7, margin=3.0, temperature=0.5, max_canvas=work.denoiser.max_canvas)
     finished = yield from denoise(work, [canvas, *starts], policy)
     return [child for child in finished if child.canvas != canvas]
@@ -307,13 +318,25 @@ def rewrite_block(work: Work, canvas: list[int]) -> Block:
 def fill_block(work: Work, canvas: list[int]) -> Block:
     """Write the span anew: its length is open, so several counts of masks race."""
     whole_lines = work.region.head and work.region.span.startswith("\n")
-    lengths = [n for n in FILL_LENGTHS if n < work.denoiser.max_canvas]
-    start = [[BOS, *[MASK] * n] for n in lengths]
+    free = work.denoiser.free_length
+    # A newline and indentation that the model cannot move to stand in front from the start.
+    head = [] if free or not whole_lines else work.denoiser.vocabulary.encode(HEAD.findall(work.region.span)[0])
+    room = work.denoiser.max_canvas - len(head)
+    start = [[BOS, *head, *[MASK] * n] for n in (FILL_LENGTHS if free else MASK_COUNTS) if n < room]
+    if not free:
+        start = yield from likeliest_lengths(work, start, max(4, work.request.candidates))
     if not whole_lines:
         start.append([BOS])
     policy = StepPolicy(threshold=0.7, margin=3.0, max_canvas=work.denoiser.max_canvas)
     finished = yield from denoise(work, start, policy)
     return [child for child in finished if child.canvas != canvas]
+
+
+def likeliest_lengths(work: Work, canvases: list[list[int]], count: int) -> Generator[Query, Answers, list[list[int]]]:
+    """The `count` canvases whose numbers of masks fit best."""
+    seen = yield from work.ask(canvases, limit=8, masks_only=True)
+    blind = yield from work.ask(canvases, limit=8, masks_only=True, context=Context((), (), ()))
+    return likeliest(canvases, seen, blind, count)
 
 
 def denoise(work: Work, canvases: list[list[int]], policy: StepPolicy) -> Block:
@@ -373,15 +396,13 @@ def token_at(work: Work, canvas: list[int], line: int, column: int) -> int:
     return len(canvas) - 1
 
 
-def rank(
-    finalists: list[Child], done: str, region: Region, request: EditRequest, denoiser: Denoiser
-) -> tuple[Candidate, ...]:
-    """Distinct candidates in the user's form, those that parse first; those that break what parsed left out."""
+def rank(finalists: Sequence[tuple[str, float]], region: Region, request: EditRequest) -> tuple[Candidate, ...]:
+    """Distinct candidates in the user's form, those that parse first; those that break what parsed left out.
+    `finalists`: texts as the model writes them with their scores, best first."""
     found: dict[str, Candidate] = {}
     check_syntax = request.language == "python"
     parsed_before = check_syntax and python_fault(region.prefix + region.span + region.suffix) is None
-    for child in finalists:
-        text = done + denoiser.vocabulary.decode(child.canvas)
+    for text, score in finalists:
         try:
             restored = region.restore(text)
         except ValueError:
@@ -391,14 +412,14 @@ def rank(
         parses = python_fault(region.prefix + text + region.suffix) is None if check_syntax else None
         if parsed_before and not parses:
             continue
-        found[restored] = Candidate(restored, child.score, parses)
+        found[restored] = Candidate(restored, score, parses)
     best = sorted(found.values(), key=lambda candidate: candidate.parses is False)
     return tuple(best[: request.candidates])
 
 
 def run_session(
     session: Session,
-    denoiser: Denoiser,
+    denoiser: Model,
     on_state: Callable[[DenoisingState], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> EditResult:

@@ -22,6 +22,7 @@ settings.load_profile("plain")
 # A Unix socket's path may have about 100 characters; pytest's own folders are longer.
 RUNTIME = tempfile.mkdtemp(prefix="redraft-")
 os.environ["REDRAFT_RUNTIME_DIR"] = RUNTIME
+os.environ["REDRAFT_CONFIG_DIR"] = RUNTIME  # not the model that the user chose
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from engine import __version__
-from engine.cli import bench, doctor, edit, serve, train
+from engine.cli import bench, doctor, edit, model, serve, train
 from engine.cli.errors import CommandError
 
 
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="redraft", description="Edit code in place, by diffusion.")
     parser.add_argument("--version", action="version", version=f"redraft {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (edit, serve, bench, train, doctor):
+    for module in (edit, serve, model, bench, train, doctor):
         module.add_parser(commands)
     lsp = commands.add_parser("lsp", help="run the language server on stdio", add_help=False)
     lsp.set_defaults(run=None)

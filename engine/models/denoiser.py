@@ -64,6 +64,7 @@ class Denoiser(Protocol):
     max_canvas: int
     max_prefix: int
     max_suffix: int
+    free_length: bool  # inserts and <del> are the model's own; else counts of masks are searched
 
     def warm(self, context: Context) -> None:
         """Encodes and caches `context`."""
@@ -76,6 +77,8 @@ class Denoiser(Protocol):
 
 class EmbeddedDenoiser:
     """A `SpanNetwork` with its tokenizer and an LRU of encoded contexts, bounded in bytes."""
+
+    free_length = True
 
     def __init__(self, model: SpanNetwork, vocabulary: Vocabulary, name: str, device: str = "cpu") -> None:
         self.model = model.eval()

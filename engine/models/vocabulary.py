@@ -95,9 +95,12 @@ class Vocabulary:
             if token >= len(RESERVED):
                 run.append(token)
                 continue
-            parts.append(self._tokenizer.decode(run, skip_special_tokens=False))
+            parts.append(self._text(run))
             run = []
             if token == MASK:
                 parts.append("\u2591")
-        parts.append(self._tokenizer.decode(run, skip_special_tokens=False))
+        parts.append(self._text(run))
         return "".join(parts)
+
+    def _text(self, run: list[int]) -> str:
+        return self._tokenizer.decode(run, skip_special_tokens=False)

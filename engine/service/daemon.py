@@ -148,12 +148,10 @@ class Daemon:
         from engine.errors import EditError
 
         try:
-            from engine.models.loading import load_denoiser
+            from engine.models.loading import load_model
             from engine.service.scheduler import Scheduler
 
-            self.scheduler = Scheduler(
-                load_denoiser(Path(self.model) if self.model else None, self.device, self.threads)
-            )
+            self.scheduler = Scheduler(load_model(Path(self.model) if self.model else None, self.device, self.threads))
             self.state, self.message = "ready", "ready"
         except EditError as error:
             self.state, self.message = "failed", error.message
@@ -175,12 +173,12 @@ class Daemon:
 
     def _reload(self) -> None:
         from engine.errors import EditError
-        from engine.models.loading import load_denoiser
+        from engine.models.loading import load_model
 
         if not self.scheduler:
             return
         try:
-            fresh = load_denoiser(Path(self.model) if self.model else None, self.device, self.threads)
+            fresh = load_model(Path(self.model) if self.model else None, self.device, self.threads)
         except (EditError, MemoryError) as error:
             self.message = f"kept the old weights: {error or 'out of memory'}"
             return
@@ -318,14 +316,14 @@ class Connection:
     async def _edit(self, number: int, request: EditRequest, document: str | None, stream: bool) -> None:
         if not await self._ready(number):
             return
-        from engine.editing import edit_session
+        from engine.rewriting import open_session
         from engine.service.scheduler import Job
 
         if number not in self.jobs:  # cancelled while the model loaded
             self.send("error", id=number, code="cancelled", message="the edit was cancelled")
             return
         job = Job(
-            start=functools.partial(edit_session, request),
+            start=functools.partial(open_session, request),
             document=document,
             client=id(self),
             on_state=lambda state: self._later("state", number, state=state) if stream else None,
@@ -338,8 +336,8 @@ class Connection:
     async def _warm(self, number: int, request: EditRequest) -> None:
         if not await self._ready(number):
             return
-        from engine.editing import warm_context
         from engine.errors import EditError
+        from engine.rewriting import warm as warm_context
 
         def warm(denoiser: Any) -> None:
             try:

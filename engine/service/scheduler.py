@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from engine.editing import Query, Session
 from engine.errors import EditError
 from engine.messages import DenoisingState, EditResult
-from engine.models.denoiser import CACHED_CONTEXTS, CanvasItem, CanvasLogits, Denoiser, pass_tokens
+from engine.models.denoiser import CACHED_CONTEXTS, CanvasItem, CanvasLogits, pass_tokens
+from engine.models.http import Model
 
 ACTIVE = CACHED_CONTEXTS - 2  # sessions under way at once; the rest of the cache is for warming
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ class Job:
     """An edit under way. Callbacks run on the compute thread; exactly one of `on_result` and `on_error`
     is called, once. `client`: whom it is for, so that nobody's many edits starve another's few."""
 
-    start: Callable[[Denoiser], Session]
+    start: Callable[[Model], Session]
     document: str | None
     on_state: Callable[[DenoisingState], None]
     on_result: Callable[[EditResult], None]
@@ -42,11 +43,11 @@ class Job:
 
 
 class Scheduler:
-    def __init__(self, denoiser: Denoiser) -> None:
+    def __init__(self, denoiser: Model) -> None:
         self.denoiser = denoiser
         self.edits = 0
         self._queue: list[Job] = []
-        self._errands: list[Callable[[Denoiser], None]] = []
+        self._errands: list[Callable[[Model], None]] = []
         self._wake = threading.Condition()
         self._running = True
 
@@ -63,7 +64,7 @@ class Scheduler:
             self._queue.append(job)
             self._wake.notify()
 
-    def errand(self, work: Callable[[Denoiser], None]) -> None:
+    def errand(self, work: Callable[[Model], None]) -> None:
         """Runs `work` on the compute thread between two steps (warming a context, say)."""
         with self._wake:
             self._errands.append(work)
@@ -102,6 +103,9 @@ class Scheduler:
         turn: list[tuple[Job, list[CanvasItem]]] = []
         room = pass_tokens(self.denoiser.device)
         for job in self._under_way():
+            if job.query and not job.query.items:  # it waits for something else than the model: a server
+                self._advance(job, [])
+                continue
             items: list[CanvasItem] = []
             for item in job.query.items[len(job.answers) :] if job.query else ():
                 if (turn or items) and len(item.canvas) > room:

@@ -1,0 +1,130 @@
+"""`redraft model list|use|test`: which model edits, and whether it can."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from engine.cli.errors import CommandError
+
+
+def add_parser(commands: Any) -> None:
+    parser: argparse.ArgumentParser = commands.add_parser("model", help="choose and test the model")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    one = verbs.add_parser("list", help="say which model is in use and what may be used")
+    one.add_argument("--json", action="store_true")
+    one.set_defaults(run=run_list)
+    one = verbs.add_parser("use", help="choose the model for this user")
+    add_choice(one)
+    one.add_argument("--no-fallback", action="store_true", help="fail when it cannot be loaded")
+    one.set_defaults(run=run_use)
+    one = verbs.add_parser("test", help="make a real edit and say what is wrong; default: the model in use")
+    add_choice(one)
+    one.set_defaults(run=run_test)
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", nargs="?", help="model folder, or `embedded`")
+    parser.add_argument("--url", help="a server instead; your code is sent there")
+    parser.add_argument("--protocol", choices=("openai", "mercury"), default="openai")
+    parser.add_argument("--name", help="the name by which the server knows the model")
+    parser.add_argument("--key-env", metavar="VARIABLE", help="environment variable that holds the server's key")
+    parser.add_argument("--timeout", type=float, default=30.0, metavar="S")
+    parser.add_argument("--quantise", choices=("8bit", "4bit"), help="needs bitsandbytes")
+    parser.add_argument("--json", action="store_true")
+
+
+def chosen(options: argparse.Namespace) -> Any:
+    """The `ModelChoice` that the options name, None when they name none. Raises CommandError."""
+    from engine.models.choice import ModelChoice
+
+    if options.folder and options.url:
+        raise CommandError("name a folder or --url, not both")
+    if options.url:
+        return ModelChoice(
+            url=options.url,
+            protocol=options.protocol,
+            model=options.name,
+            key_env=options.key_env,
+            timeout_s=options.timeout,
+        )
+    if options.folder == "embedded":
+        return ModelChoice()
+    if options.folder:
+        return ModelChoice(path=str(Path(options.folder).expanduser().resolve()), quantise=options.quantise)
+    return None
+
+
+def run_list(options: argparse.Namespace) -> int:
+    from engine.errors import EditError
+    from engine.models.choice import choice_file, read_choice
+
+    try:
+        choice = read_choice()
+    except EditError as error:
+        raise CommandError(error.message) from error
+    if options.json:
+        print(json.dumps({"file": str(choice_file()), **asdict(choice)}))
+        return 0
+    print(f"in use: {choice.path or choice.url or 'embedded'}")
+    print("embedded      the model that comes with redraft")
+    print("FOLDER        a span denoiser, or a masked LM saved by save_pretrained")
+    print("--url URL     an OpenAI-compatible server (SGLang, vLLM, llama.cpp), or Mercury; your code is sent there")
+    return 0
+
+
+def run_use(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from engine.errors import EditError
+    from engine.models.choice import write_choice
+    from engine.models.http import HttpModel
+    from engine.models.loading import model_kind
+
+    choice = chosen(options)
+    if choice is None:
+        raise CommandError("name a model folder, `embedded`, or --url")
+    try:
+        if choice.url:
+            HttpModel.connect(choice)
+        elif choice.path:
+            model_kind(Path(choice.path))
+    except EditError as error:
+        raise CommandError(error.message) from error
+    file = write_choice(replace(choice, fallback=not options.no_fallback))
+    if options.json:
+        print(json.dumps({"file": str(file), **asdict(choice)}))
+    else:
+        print(f"written to {file}; `redraft engine stop` makes a running engine take it up")
+    return 0
+
+
+def run_test(options: argparse.Namespace) -> int:
+    from engine.editing import run_session
+    from engine.errors import EditError
+    from engine.messages import EditRequest
+    from engine.models.choice import read_choice
+    from engine.models.loading import load_choice
+    from engine.rewriting import open_session
+
+    request = EditRequest(
+        "fix", "def area(width, height):\n", "    return (width * height\n", "\n\nprint(area(2, 3))\n"
+    )
+    try:
+        model = load_choice(chosen(options) or read_choice())
+        result = run_session(open_session(request, model), model)
+    except EditError as error:
+        raise CommandError(error.message) from error
+    best = result.candidates[0] if result.candidates else None
+    mended = best is not None and best.parses is True
+    if options.json:
+        print(json.dumps({"model": model.name, "device": model.device, "mended": mended, **asdict(result)}))
+    else:
+        print(f"{model.name} on {model.device}: {result.elapsed_ms:.0f} ms, {len(result.candidates)} candidates")
+        print(best.text.rstrip("\n") if best else "(no edit)")
+    if not mended:
+        raise CommandError("it did not mend a missing bracket: the model runs, but is too weak or not made for code")
+    return 0

@@ -1,0 +1,86 @@
+"""The user's choice of model: one file of the user's own, written by `redraft model use`, never by a workspace.
+
+All that sends code to another machine stands here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import platformdirs
+
+from engine.errors import EditError
+
+Protocol = Literal["openai", "mercury"]
+Quantisation = Literal["8bit", "4bit"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """Exactly one of `path` (a model folder) and `url` (a server) is set; both None: the embedded model."""
+
+    path: str | None = None
+    url: str | None = None
+    protocol: Protocol = "openai"
+    model: str | None = None  # the name the server knows it by
+    key_env: str | None = None  # environment variable that holds the key; else the OS keyring is asked
+    timeout_s: float = 30.0
+    quantise: Quantisation | None = None
+    fallback: bool = True  # use the embedded model when this one cannot be loaded
+
+
+def choice_file() -> Path:
+    """REDRAFT_CONFIG_DIR overrides the folder."""
+    folder = os.environ.get("REDRAFT_CONFIG_DIR") or platformdirs.user_config_dir("redraft")
+    return Path(folder) / "model.json"
+
+
+def read_choice() -> ModelChoice:
+    """The user's choice; the embedded model when there is none.
+
+    Raises EditError("model_unavailable") when the file is not what `redraft model use` writes."""
+    path = choice_file()
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ModelChoice()
+    except (OSError, ValueError) as error:
+        raise EditError(
+            "model_unavailable", f"{path} cannot be read ({error}): run `redraft model use embedded`"
+        ) from error
+    return parse_choice(tree, path)
+
+
+def parse_choice(tree: Any, path: Path) -> ModelChoice:
+    known = {field.name for field in fields(ModelChoice)}
+    wrong = f"run `redraft model use` again, or delete {path}"
+    if not isinstance(tree, dict) or set(tree) - known:
+        extra = sorted(set(tree) - known) if isinstance(tree, dict) else "no JSON object"
+        raise EditError("model_unavailable", f"{path} is not understood ({extra}): {wrong}")
+    types: dict[str, tuple[type, ...]] = {"fallback": (bool,), "timeout_s": (int, float)}
+    for name, value in tree.items():
+        if not isinstance(value, types.get(name, (str, type(None)))):
+            raise EditError("model_unavailable", f"{name} in {path} is of the wrong type: {wrong}")
+    choice = ModelChoice(**tree)
+    if choice.protocol not in get_args(Protocol) or choice.quantise not in (None, *get_args(Quantisation)):
+        raise EditError("model_unavailable", f"protocol or quantise in {path} has an unknown value: {wrong}")
+    if choice.path and choice.url:
+        raise EditError("model_unavailable", f"{path} names both a folder and a server: {wrong}")
+    return choice
+
+
+def write_choice(choice: ModelChoice) -> Path:
+    """Writes the choice, readable by the user alone; returns the file."""
+    path = choice_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump({name: value for name, value in asdict(choice).items() if value is not None}, file, indent=2)
+    fresh.replace(path)
+    return path

@@ -1,0 +1,131 @@
+"""What all models from elsewhere share: their tokens behind our reserved ones, and log-probabilities for
+heads that they lack.
+
+The reverse process knows the reserved ids 0 to 9. A foreign token t is therefore token SHIFT + t here, and
+the model's own mask, padding and marker tokens are never predicted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from engine.errors import EditError
+from engine.models.denoiser import CanvasItem, CanvasLogits
+from engine.models.vocabulary import BOS, DEL, MASK, RESERVED, Vocabulary
+
+SHIFT = len(RESERVED)
+MAX_INSERT = 4
+# Log-odds (nats) of inserting or deleting at a visible place, for models that cannot tell: below every margin,
+# so that only a search with a judge tries it, after the replacements that the model finds plausible.
+INSERT_ODDS, DELETE_ODDS = -4.0, -5.0
+PROBE = "\ndef f(x):\n    if x  != 'Ä':\n\treturn  [x, 1.5]  # Ω\n"
+
+
+class ForeignVocabulary(Vocabulary):
+    """A Hugging Face tokenizer in our id space. Its special tokens are not read from text."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        spec = json.loads(tokenizer.to_str())
+        self.special = frozenset(token["id"] for token in spec["added_tokens"] if token["special"])
+        spec["added_tokens"] = [token for token in spec["added_tokens"] if not token["special"]]
+        spec["post_processor"] = None
+        super().__init__(Tokenizer.from_str(json.dumps(spec)))
+        self.size = SHIFT + 1 + max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+
+    @classmethod
+    def read(cls, folder: Path) -> ForeignVocabulary:
+        """Raises EditError when `folder` has no tokenizer that keeps text as it is."""
+        path = folder / "tokenizer.json"
+        if not path.is_file():
+            raise EditError(
+                "model_unavailable",
+                f"{folder} has no tokenizer.json: save the model's fast tokenizer there (tokenizer.save_pretrained)",
+            )
+        vocabulary = cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
+        if vocabulary.decode(vocabulary.encode(PROBE)) != PROBE:
+            raise EditError(
+                "model_unavailable",
+                f"the tokenizer in {folder} changes text (case, spaces or rare letters): choose a model made for code",
+            )
+        return vocabulary
+
+    def encode(self, text: str) -> list[int]:
+        return [SHIFT + token for token in super().encode(text)]
+
+    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+        return [[SHIFT + token for token in ids] for ids in super().encode_batch(texts)]
+
+    def _text(self, run: list[int]) -> str:
+        return super()._text([token - SHIFT for token in run])
+
+
+def foreign_ids(canvas: Sequence[int], mask: int) -> list[int]:
+    """The model's own ids for `canvas`, without our <bos>."""
+    return [mask if token == MASK else token - SHIFT for token in canvas if token != BOS]
+
+
+def check_size(folder: Path, vocabulary: ForeignVocabulary, model_size: int) -> None:
+    """Raises EditError when the tokenizer has tokens that the model lacks (the other way round is padding)."""
+    if vocabulary.size - SHIFT > model_size:
+        raise EditError(
+            "model_unavailable",
+            f"the tokenizer in {folder} has {vocabulary.size - SHIFT} tokens, the model only {model_size}: "
+            "they do not belong together, download the model folder anew",
+        )
+
+
+def canvas_logits(item: CanvasItem, logits: Tensor, size: int, banned: Sequence[int]) -> CanvasLogits:
+    """`logits` [n - 1, model's vocabulary], for the canvas without <bos>, as the reverse process wants them;
+    `size` is that of our vocabulary."""
+    ids = torch.tensor(item.canvas)
+    own = logits.float().cpu()
+    own[:, list(banned)] = -torch.inf
+    own = own[:, : size - SHIFT].log_softmax(-1)
+    tokens = torch.full((len(ids), size), -torch.inf)
+    tokens[0, BOS] = 0.0
+    tokens[1:, SHIFT : SHIFT + own.shape[1]] = own
+    visible = (ids != MASK) & (ids != BOS)
+    tokens[visible, DEL] = tokens[visible, ids[visible]].clamp(min=-25.0) + DELETE_ODDS
+    inserts = torch.full((len(ids), MAX_INSERT + 1), -torch.inf)
+    inserts[:, 0] = 0.0
+    inserts[:, 1:] = INSERT_ODDS - torch.arange(MAX_INSERT)
+    inserts[ids == MASK, 1:] = -30.0
+    inserts = inserts.log_softmax(-1)
+    if item.rows is not None:
+        rows = list(item.rows)
+        tokens, inserts = tokens[rows], inserts[rows]
+    return CanvasLogits(tokens, inserts)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object from `path`, {} when there is no such file. Raises ValueError when it is no JSON object."""
+    if not path.is_file():
+        return {}
+    value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError(f"{path.name} is not a JSON object")
+    return value
+
+
+def token_id(folder: Path, name: str) -> int | None:
+    """The id of the special token `name` ("mask_token", say) by the folder's tokenizer files."""
+    config = read_json(folder / "tokenizer_config.json")
+    special = read_json(folder / "special_tokens_map.json")
+    content = config.get(name) or special.get(name)
+    if isinstance(content, dict):
+        content = content.get("content")
+    if not isinstance(content, str):
+        return None
+    return Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8")).token_to_id(content)
+
+
+def one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()

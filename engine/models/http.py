@@ -1,0 +1,230 @@
+"""Models behind HTTP: Mercury Edit, SGLang, vLLM, and any server that speaks the OpenAI protocol.
+
+A server answers whole texts, so an `HttpModel` is not a `Denoiser`: `engine.rewriting` makes edits of it.
+Code leaves this process only by this file. Keys come from the environment or the OS keyring.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
+
+from engine.errors import EditError
+from engine.models.choice import ModelChoice
+from engine.models.denoiser import CanvasItem, CanvasLogits, Denoiser
+from engine.models.prompts import Hole, chat_messages, mercury_edit
+
+if TYPE_CHECKING:  # takes a while to import, and most users never need it
+    import httpx2
+
+ATTEMPTS = 4
+BACKOFF_S, MAX_WAIT_S = 0.25, 10.0
+KEY_VARIABLE = "REDRAFT_API_KEY"
+MAX_ANSWER = 200_000  # characters
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Again(Exception):
+    """The request failed in a way that may pass; `wait_s` is what the server asks for."""
+
+    def __init__(self, error: EditError, wait_s: float | None = None) -> None:
+        super().__init__(error.message)
+        self.error, self.wait_s = error, wait_s
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One text wanted. `stopped` is asked between the parts of an answer; `deadline` by time.monotonic()."""
+
+    hole: Hole
+    number: int  # 0: the server's best; others are sampled
+    seed: int
+    deadline: float
+    stopped: Callable[[], bool]
+    on_text: Callable[[str], None]
+
+
+class HttpModel:
+    """`url` is the server's root, before /v1."""
+
+    parameters = 0
+
+    def __init__(self, choice: ModelChoice, key: str | None) -> None:
+        import httpx2
+
+        assert choice.url
+        self.choice = choice
+        self.url = choice.url.rstrip("/").removesuffix("/v1")
+        self.host = urlsplit(self.url).netloc
+        self.name = f"{choice.model or choice.protocol} at {self.host}"
+        # Shown wherever the model is: code leaves the machine.
+        self.device = "this machine" if is_local(self.url) else f"REMOTE: code is sent to {self.host}"
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        timeout = httpx2.Timeout(choice.timeout_s, connect=min(5.0, choice.timeout_s))
+        self.client = httpx2.Client(headers=headers, timeout=timeout)
+
+    @classmethod
+    def connect(cls, choice: ModelChoice) -> HttpModel:
+        """Sends nothing. Raises EditError when the address or the key cannot be meant."""
+        parts = urlsplit(choice.url or "")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise EditError("model_unavailable", f"{choice.url} is not an http(s) address: run `redraft model use`")
+        if parts.username or parts.password:
+            raise EditError(
+                "model_unavailable", "keys do not belong in the address: set the variable that --key-env names"
+            )
+        if parts.scheme == "http" and not is_local(choice.url or ""):
+            raise EditError("model_unavailable", f"{parts.hostname} would get code unencrypted: use https")
+        return cls(choice, find_key(choice, parts.hostname))
+
+    def warm(self, context: object) -> None:
+        """Nothing: code is sent for an edit and for nothing else."""
+
+    def denoise(self, items: Sequence[CanvasItem]) -> list[CanvasLogits]:
+        """A session of texts asks for no canvases, so there is nothing to answer."""
+        assert not items
+        return []
+
+    def write(self, ask: Ask) -> str:
+        """The text for a hole. Tries again, with jitter, what may pass. Raises EditError."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._once(ask)
+            except Again as again:
+                wait = again.wait_s or BACKOFF_S * 2**attempt * random.uniform(0.5, 1.5)
+                last = attempt == ATTEMPTS - 1 or wait > MAX_WAIT_S
+                if last or ask.stopped() or time.monotonic() + wait > ask.deadline:
+                    raise again.error from None
+                time.sleep(wait)
+        raise AssertionError
+
+    def _once(self, ask: Ask) -> str:
+        import httpx2
+
+        path, body = request_body(self.choice, ask)
+        left = ask.deadline - time.monotonic()
+        timeout = self.choice.timeout_s if left == float("inf") else max(0.05, min(self.choice.timeout_s, left))
+        try:
+            with self.client.stream("POST", self.url + path, json=body, timeout=timeout) as response:
+                if response.status_code != 200:
+                    raise self._refusal(response)
+                return self._text(response, ask)
+        except httpx2.TimeoutException:
+            raise Again(self._failure(f"did not answer within {timeout:.0f} s: try again or raise --timeout")) from None
+        except httpx2.HTTPError as error:
+            why = type(error).__name__
+            raise Again(self._failure(f"cannot be reached ({why}): check the address and the network")) from None
+
+    def _text(self, response: httpx2.Response, ask: Ask) -> str:
+        streamed = "text/event-stream" in response.headers.get("content-type", "")
+        text, finish = "", None
+        try:
+            for part, reason in stream_parts(response) if streamed else [whole(response)]:
+                text, finish = text + part, reason or finish
+                if ask.stopped():
+                    raise EditError("cancelled", "the edit was cancelled")
+                if len(text) > MAX_ANSWER:
+                    raise EditError("too_large", f"{self.host} does not stop writing: select less")
+                ask.on_text(text)
+        except (ValueError, KeyError, IndexError, TypeError):
+            raise Again(self._failure("gave an answer that is not of its protocol: check --protocol")) from None
+        if finish == "length":
+            raise EditError("too_large", f"{self.host} stopped in the middle of its answer: select less")
+        if finish is None:
+            raise Again(self._failure("gave half an answer: try again"))
+        return text
+
+    def _refusal(self, response: httpx2.Response) -> Exception:
+        code = response.status_code
+        if code in (401, 403):
+            variable = self.choice.key_env or KEY_VARIABLE
+            return self._failure(f"refused the key ({code}): set {variable}, or `keyring set redraft {self.host}`")
+        if code == 404:
+            return self._failure(f"does not know the model {self.choice.model!r} or the path (404): check both")
+        if code == 429:
+            return Again(self._failure("says too many requests (429): wait or raise your limit"), retry_after(response))
+        if code >= 500:
+            return Again(self._failure(f"has a fault of its own ({code}): try again later"), retry_after(response))
+        return self._failure(f"refused the request ({code}): check --model and --protocol")
+
+    def _failure(self, what: str) -> EditError:
+        return EditError("model_unavailable", f"{self.host} {what}; the document is unchanged")
+
+
+Model: TypeAlias = Denoiser | HttpModel
+
+
+def is_local(url: str) -> bool:
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def find_key(choice: ModelChoice, host: str) -> str | None:
+    """From the environment, else from the OS keyring (service "redraft", user: the host), else none.
+
+    Raises EditError when the variable that the user named is not set."""
+    key = os.environ.get(choice.key_env or KEY_VARIABLE)
+    if key:
+        return key.strip()
+    if choice.key_env:
+        raise EditError("model_unavailable", f"the environment variable {choice.key_env} is not set: put the key there")
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        return None
+    try:
+        return keyring.get_password("redraft", host)
+    except keyring.errors.KeyringError:
+        return None
+
+
+def request_body(choice: ModelChoice, ask: Ask) -> tuple[str, dict[str, Any]]:
+    """Path and body of the request. Mercury's edit endpoint neither streams nor samples."""
+    model: dict[str, Any] = {"model": choice.model} if choice.model else {}
+    tokens = 256 + len(ask.hole.span)
+    if choice.protocol == "mercury" and ask.hole.intent == "fill":
+        body = {"prompt": ask.hole.prefix, "suffix": ask.hole.suffix, "max_tokens": tokens, "stream": True}
+        return "/v1/fim/completions", model | body
+    if choice.protocol == "mercury":
+        message = {"role": "user", "content": mercury_edit(ask.hole)}
+        return "/v1/edit/completions", model | {"messages": [message], "max_tokens": tokens}
+    sampling: dict[str, Any] = {"temperature": 0.7, "seed": ask.seed + ask.number} if ask.number else {"temperature": 0}
+    body = {"messages": chat_messages(ask.hole), "max_tokens": tokens, "stream": True}
+    return "/v1/chat/completions", model | body | sampling
+
+
+def whole(response: httpx2.Response) -> tuple[str, str | None]:
+    """Text and finish reason of an answer in one piece."""
+    choice = json.loads(response.read())["choices"][0]
+    return choice_text(choice, "message"), choice.get("finish_reason")
+
+
+def stream_parts(response: httpx2.Response) -> Iterator[tuple[str, str | None]]:
+    """Parts of a server-sent event stream (OpenAI's `data:` lines, `[DONE]` last)."""
+    for line in response.iter_lines():
+        if not line.startswith("data:"):
+            continue
+        data = line.removeprefix("data:").strip()
+        if data == "[DONE]":
+            return
+        for choice in json.loads(data)["choices"][:1]:
+            yield choice_text(choice, "delta"), choice.get("finish_reason")
+
+
+def choice_text(choice: dict[str, Any], field: str) -> str:
+    text = choice[field].get("content") if field in choice else choice["text"]
+    if text is not None and not isinstance(text, str):
+        raise ValueError("text expected")
+    return text or ""
+
+
+def retry_after(response: httpx2.Response) -> float | None:
+    """Seconds of the Retry-After header (RFC 9110, 10.2.3), None without one in seconds."""
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else None

@@ -1,0 +1,269 @@
+"""Models behind HTTP, against a scripted server: prompts, edits, faults, keys, cancel and deadline."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from engine.editing import run_session
+from engine.errors import EditError
+from engine.messages import EditRequest
+from engine.models import http
+from engine.models.choice import ModelChoice, choice_file, read_choice, write_choice
+from engine.models.http import HttpModel, find_key
+from engine.models.loading import load_choice, load_denoiser, load_model
+from engine.models.prompts import SYSTEM, Hole, answer_text, chat_messages, mercury_edit
+from engine.rewriting import open_session
+from engine.service.scheduler import Job, Scheduler
+
+REQUEST = EditRequest(
+    "rewrite", "def f(x):\n", "    y = x\n    return y\n", "\nprint(f(1))\n", instruction="no y", candidates=1
+)
+GOOD = "    return x\n"
+
+
+class Script(BaseHTTPRequestHandler):
+    """Answers by `server.replies`, the last one again and again: (status, headers, text or chunks)."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked.append((self.path, dict(self.headers), json.loads(body)))
+        replies = self.server.replies
+        status, headers, content = replies.pop(0) if len(replies) > 1 else replies[0]
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            for part in [content] if isinstance(content, str) else content:
+                if isinstance(part, float):
+                    self.server.woken.wait(part)
+                else:
+                    self.wfile.write(part.encode())
+                    self.wfile.flush()
+        except OSError:
+            self.server.hung_up.set()
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[ThreadingHTTPServer]:
+    monkeypatch.setattr(http, "BACKOFF_S", 0.01)
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Script)
+    running.asked, running.replies = [], []
+    running.woken, running.hung_up = threading.Event(), threading.Event()
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield running
+    running.woken.set()
+    running.shutdown()
+    running.server_close()
+
+
+def chat(text: str, finish: str | None = "stop"):
+    """A streamed chat answer, cut into small parts."""
+    parts = [text[i : i + 7] for i in range(0, len(text), 7)]
+    events = [{"choices": [{"delta": {"content": part}, "finish_reason": None}]} for part in parts]
+    if finish:
+        events.append({"choices": [{"delta": {}, "finish_reason": finish}]})
+    chunks = [f"data: {json.dumps(event)}\n\n" for event in events]
+    return 200, {"Content-Type": "text/event-stream"}, [*chunks, "data: [DONE]\n\n"] if finish else chunks
+
+
+def piece(text: str):
+    answer = {"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}
+    return 200, {"Content-Type": "application/json"}, json.dumps(answer)
+
+
+def choice(server, **fields) -> ModelChoice:
+    return ModelChoice(url=f"http://127.0.0.1:{server.server_port}", model="m", **fields)
+
+
+def edit(server, request: EditRequest = REQUEST, **fields):
+    model = load_choice(choice(server, **fields))
+    return run_session(open_session(request, model), model)
+
+
+def test_a_streamed_answer_becomes_an_edit_with_states(server) -> None:
+    server.replies = [chat(GOOD)]
+    model, states = load_choice(choice(server)), []
+    result = run_session(open_session(REQUEST, model), model, on_state=states.append)
+    assert [c.text for c in result.candidates] == [GOOD]
+    assert result.candidates[0].parses
+    path, _, body = server.asked[0]
+    assert path == "/v1/chat/completions"
+    assert body["model"] == "m"
+    assert body["stream"] is True
+    assert states
+
+
+def test_candidates_differ_by_seed_and_are_distinct(server) -> None:
+    server.replies = [chat(GOOD), chat(GOOD), chat("    return (x)\n")]
+    result = edit(server, replace(REQUEST, candidates=3))
+    assert {c.text for c in result.candidates} == {GOOD, "    return (x)\n"}
+    assert sorted(body.get("seed", -1) for _, _, body in server.asked) == [-1, 1, 2]
+
+
+def test_mercury_edits_and_fills(server) -> None:
+    server.replies = [piece(f"```python\n{GOOD}```")]
+    assert [c.text for c in edit(server, protocol="mercury").candidates] == [GOOD]
+    edit(server, replace(REQUEST, intent="fill"), protocol="mercury")
+    assert [path for path, _, _ in server.asked] == ["/v1/edit/completions", "/v1/fim/completions"]
+    assert server.asked[1][2]["prompt"].endswith("def f(x):\n")
+    assert server.asked[1][2]["suffix"] == REQUEST.suffix
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "word", "times"),
+    [
+        ((401, {}, ""), "model_unavailable", "refused the key (401)", 1),
+        ((404, {}, ""), "model_unavailable", "does not know the model", 1),
+        ((429, {"Retry-After": "3600"}, ""), "model_unavailable", "too many requests", 1),
+        ((503, {}, "<html>"), "model_unavailable", "(503)", http.ATTEMPTS),
+        ((200, {}, "<html>"), "model_unavailable", "not of its protocol", http.ATTEMPTS),
+        ((200, {}, '{"choices": []}'), "model_unavailable", "not of its protocol", http.ATTEMPTS),
+        (chat("    ret", finish=None), "model_unavailable", "half an answer", http.ATTEMPTS),
+        (chat("    ret", finish="length"), "too_large", "select less", 1),
+    ],
+)
+def test_faults_are_said_in_one_line(server, reply, code, word, times) -> None:
+    server.replies = [reply]
+    with pytest.raises(EditError) as caught:
+        edit(server)
+    assert caught.value.code == code
+    assert word in caught.value.message
+    assert "\n" not in caught.value.message
+    assert len(server.asked) == times
+
+
+def test_what_passes_is_tried_again(server) -> None:
+    server.replies = [(503, {}, ""), (429, {"Retry-After": "0"}, ""), chat("    re", finish=None), chat(GOOD)]
+    assert [c.text for c in edit(server).candidates] == [GOOD]
+
+
+def test_an_unreachable_server(server) -> None:
+    model = load_choice(ModelChoice(url="http://127.0.0.1:9", model="m"))
+    with pytest.raises(EditError, match="cannot be reached"):
+        run_session(open_session(REQUEST, model), model)
+
+
+def test_an_answer_that_breaks_what_parsed_is_dropped(server) -> None:
+    server.replies = [chat("    return (x\n")]
+    result = edit(server)
+    assert result.candidates == ()
+    assert result.reason == "unchanged"
+
+
+def test_the_deadline_ends_a_slow_answer(server) -> None:
+    server.replies = [(200, {"Content-Type": "text/event-stream"}, [30.0])]
+    result = edit(server, replace(REQUEST, deadline_ms=300))
+    assert result.reason == "deadline"
+    assert result.candidates == ()
+
+
+def test_cancel_takes_effect_while_the_server_writes(server) -> None:
+    server.replies = [(200, {"Content-Type": "text/event-stream"}, [30.0])]
+    scheduler = Scheduler(load_choice(choice(server)))
+    ended, errors = threading.Event(), []
+
+    def failed(error: EditError) -> None:
+        errors.append(error.code)
+        ended.set()
+
+    job = Job(lambda model: open_session(REQUEST, model), None, lambda _: None, lambda _: None, failed)
+    thread = threading.Thread(target=scheduler.run, daemon=True)
+    thread.start()
+    scheduler.submit(job)
+    while not server.asked:
+        time.sleep(0.01)
+    scheduler.cancel(job)
+    assert ended.wait(20)
+    assert errors == ["cancelled"]
+    scheduler.stop()
+
+
+def test_the_key_comes_from_the_environment_and_stays_there(server, monkeypatch) -> None:
+    monkeypatch.setenv("MY_KEY", "s3cret")
+    server.replies = [(401, {}, "")]
+    with pytest.raises(EditError) as caught:
+        edit(server, key_env="MY_KEY")
+    assert server.asked[0][1]["Authorization"] == "Bearer s3cret"
+    assert "s3cret" not in caught.value.message
+    with pytest.raises(EditError, match="NOT_SET"):
+        find_key(ModelChoice(url="https://x.org", key_env="NOT_SET"), "x.org")
+
+
+def test_the_mark_that_code_leaves_the_machine() -> None:
+    assert "REMOTE" in HttpModel.connect(ModelChoice(url="https://api.example.org/v1", model="m")).device
+    assert "REMOTE" not in HttpModel.connect(ModelChoice(url="http://localhost:8000", model="m")).device
+
+
+@pytest.mark.parametrize("url", ["http://api.example.org", "ftp://x.org", "https://user:pw@x.org", "nonsense"])
+def test_addresses_that_would_leak_or_mean_nothing(url) -> None:
+    with pytest.raises(EditError) as caught:
+        HttpModel.connect(ModelChoice(url=url))
+    assert caught.value.code == "model_unavailable"
+
+
+def test_the_choice_is_the_users_file_and_falls_back(server, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("REDRAFT_CONFIG_DIR", str(tmp_path))
+    assert read_choice() == ModelChoice()
+    wanted = ModelChoice(path=str(tmp_path / "gone"))
+    write_choice(wanted)
+    assert read_choice() == wanted
+    assert choice_file().stat().st_mode & 0o077 == 0
+    assert "instead of" in load_model().name
+    write_choice(replace(wanted, fallback=False))
+    with pytest.raises(EditError, match="no model in"):
+        load_model()
+    write_choice(choice(server))
+    assert isinstance(load_model(), HttpModel)
+    with pytest.raises(EditError, match="gives no logits"):
+        load_denoiser()
+    for damaged in ("{", '{"colour": 1}', '{"fallback": "yes"}', '{"protocol": "gopher"}'):
+        choice_file().write_text(damaged)
+        with pytest.raises(EditError, match="redraft model use"):
+            read_choice()
+
+
+HOLE = Hole("fix", "def f():\n", "    retrun 1\n", "\nf()\n", "python", "a/b.py", "invalid syntax")
+
+
+def test_golden_prompts() -> None:
+    assert chat_messages(HOLE) == [
+        {"role": "system", "content": SYSTEM},
+        {
+            "role": "user",
+            "content": "Task: Fix what is wrong in the region. invalid syntax\nLanguage: python\n\n"
+            "def f():\n<region>    retrun 1\n</region>\nf()\n",
+        },
+    ]
+    assert mercury_edit(HOLE) == (
+        "<|recently_viewed_code_snippets|>\n\n<|/recently_viewed_code_snippets|>\n"
+        "<|current_file_content|>\ncurrent_file_path: a/b.py\ndef f():\n"
+        "<|code_to_edit|>\n    retrun 1\n<|cursor|>\n<|/code_to_edit|>\n\nf()\n<|/current_file_content|>\n"
+        "<|edit_diff_history|>\n# Fix what is wrong in the region. invalid syntax\n<|/edit_diff_history|>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ("    return 1\n", "    return 1\n"),
+        ("```python\n    return 1\n```", "    return 1\n"),
+        ("return 1", "    return 1\n"),
+        ("<region>    return 1</region>", "    return 1\n"),
+        ("if x:\n    return 1", "    if x:\n        return 1\n"),
+        ("if x:\n        return 1", "    if x:\n        return 1\n"),
+        ("", "\n"),
+    ],
+)
+def test_answers_get_the_regions_indentation(answer, text) -> None:
+    assert answer_text(answer, "    retrun 1\n") == text
