@@ -59,10 +59,10 @@ def version(package: str) -> str | None:
 
 def examine_model(model: str | None, problems: list[str]) -> dict[str, Any]:
     from engine.errors import EditError
-    from engine.models.loading import load_denoiser
+    from engine.models.loading import load_model
 
     try:
-        denoiser = load_denoiser(Path(model) if model else None)
+        denoiser = load_model(Path(model) if model else None)
     except EditError as error:
         problems.append(error.message)
         return {"model": None}
