@@ -8,21 +8,30 @@ from typing import Any
 
 from engine.cli.errors import CommandError
 
-STAGES = ("corpus", "mask", "edit")
+STAGES = {
+    "corpus": "fetch, filter, tokenise and pack the corpus",
+    "mask": "first stage: fill in what is masked",
+    "edit": "second stage: mend mistakes and replay real edits",
+    "order": "third stage: learn from the likeliest orders of denoising",
+    "onpolicy": "fourth stage: reinforce own trajectories that end right in fewer steps",
+}
 
 
 def add_parser(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser("train", help="one stage of the curriculum; resumes")
-    parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--config", type=Path, required=True, help="see the folder training")
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+    for name, text in STAGES.items():
+        stage = stages.add_parser(name, help=text)
+        stage.add_argument("--config", type=Path, required=True, help="see the folder training")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
+    from engine.training.checkpoints import CheckpointError
     from engine.training.configs import ConfigError, run_stage
 
     try:
         run_stage(options.stage, options.config)
-    except ConfigError as error:
+    except (ConfigError, CheckpointError) as error:
         raise CommandError(str(error)) from error
     return 0

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from engine.models.ar_twin import MODEL_TYPE
 from engine.models.network import Block, Sizes, SpanNetwork
 from engine.models.vocabulary import BOS, MASK, PAD
 
@@ -53,3 +54,13 @@ class SpanDenoiser(SpanNetwork, PreTrainedModel):
 
     def get_input_embeddings(self) -> nn.Module:
         return self.embedding
+
+
+class ARTwinConfig(SpanDenoiserConfig):
+    model_type = MODEL_TYPE
+
+
+class ARTwinModel(SpanDenoiser):
+    """The same parameters under another name, to be run by `engine.models.ar_twin`."""
+
+    config_class = ARTwinConfig

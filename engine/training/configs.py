@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from engine.diffusion.forward import NoiseMix
 from engine.training.corpus import CorpusConfig, build_corpus
-from engine.training.stream import StreamConfig
+from engine.training.examples import StreamConfig
 from engine.training.trainer import StageConfig, train
+from engine.training.trajectories import TrajectoryConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,17 +26,29 @@ class ConfigError(Exception):
 
 
 def run_stage(stage: str, path: Path) -> None:
-    """Runs `corpus`, or a training stage, from the TOML file at `path`. Raises ConfigError."""
-    try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+    """Runs `corpus`, or a training stage, from the TOML file at `path`. Raises ConfigError, CheckpointError."""
+    tree = read(path)
     if stage == "corpus":
         build_corpus(build(CorpusConfig, tree, path))
-        return
+    else:
+        train(stage_config(stage, tree, path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+
+
+def stage_config(stage: str, tree: dict[str, Any], path: Path) -> StageConfig:
+    """The configuration of a training stage; `order` and `onpolicy` have a table `trajectories` besides."""
+    tree = dict(tree)
     noise = build(NoiseMix, tree.pop("noise", {}), path)
     stream = build(StreamConfig, {**tree.pop("stream", {}), "noise": noise}, path)
-    train(build(StageConfig, {"name": stage, **tree, "stream": stream}, path))
+    if stage in ("order", "onpolicy"):
+        tree["trajectories"] = build(TrajectoryConfig, {"kind": stage, **tree.get("trajectories", {})}, path)
+    return build(StageConfig, {"name": stage, **tree, "stream": stream}, path)
 
 
 def build(kind: type[T], values: dict[str, Any], path: Path) -> T:

@@ -1,9 +1,5 @@
-"""One curriculum stage: the loop, the optimisers, the checkpoints. Same code on CPU and GPU.
-
-The loss is the cross-entropy of every canvas position, masked or visible (Seed Diffusion,
-arXiv 2508.02193, section 3.1: the model must never learn that a visible token is right), plus that
-of the insert counts.
-"""
+"""One curriculum stage: the loop, the optimisers, the checkpoints. Same code on CPU and GPU, for one process
+or several."""
 
 from __future__ import annotations
 
@@ -16,12 +12,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
-from engine.models.span_denoiser import SpanDenoiser, SpanDenoiserConfig
-from engine.models.vocabulary import PAD
-from engine.training.stream import IGNORE, Batch, StreamConfig, TrainingStream
+from engine.models.span_denoiser import ARTwinConfig, ARTwinModel, SpanDenoiser, SpanDenoiserConfig
+from engine.training.batches import Batch
+from engine.training.checkpoints import load_state, save_state
+from engine.training.examples import StreamConfig
+from engine.training.losses import span_loss, twin_loss
+from engine.training.processes import Processes
+from engine.training.progress import Display
+from engine.training.stream import Place, TrainingStream
+from engine.training.trajectories import TrajectoryConfig, TrajectoryStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class StageConfig:
     out: Path
     init: Path | None = None  # model folder the stage starts from; None: random weights
     model: dict[str, Any] = field(default_factory=dict[str, Any])
+    trajectories: TrajectoryConfig | None = None  # of the stages order and onpolicy
+    twin: bool = False  # train the autoregressive twin on the same examples
     steps: int = 10_000
     minutes: float = 1e9
     learning_rate: float = 0.02  # of the matrices (Muon); embeddings and vectors take `adam_rate`
@@ -52,41 +55,54 @@ class StageConfig:
 
 
 def train(config: StageConfig) -> None:
-    """Runs the stage to its end, or until interrupted; resumes from `out/state.pt` when it is there."""
-    torch.manual_seed(config.seed)
+    """Runs the stage to its end, or until interrupted; resumes from the last checkpoint in `out`.
+
+    Raises CheckpointError when that is damaged."""
     if config.threads:
         torch.set_num_threads(config.threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    run = Run(config, device)
-    signal.signal(signal.SIGTERM, run.stop)
+    run = Run(config, Processes())
+    before = signal.signal(signal.SIGTERM, run.stop)
     config.out.mkdir(parents=True, exist_ok=True)
-    stream = TrainingStream(config.stream, run.model.config, start=run.step)
-    loader = DataLoader(
-        stream, batch_size=None, num_workers=config.workers, prefetch_factor=8 if config.workers else None
-    )
-    for batch in loader:
-        run.advance(batch.to(device))
-        if run.finished:
-            break
+    with run.display:
+        for batch in loader(run) if not run.finished else ():
+            run.advance(batch.to(run.processes.device))
+            if run.finished:
+                break
     run.save()
+    run.processes.end()
+    signal.signal(signal.SIGTERM, before)
+
+
+def loader(run: Run) -> DataLoader[Batch]:
+    """The batches from the run's present step on."""
+    config = run.config
+    place = Place(run.step, run.processes.rank)
+    stream: IterableDataset[Batch] = TrainingStream(config.stream, run.model.config, place)
+    workers = config.workers
+    if config.trajectories:  # made by the model as it is at that step, so in this process
+        stream, workers = TrajectoryStream(config.stream, config.trajectories, run.model, place), 0
+    return DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=8 if workers else None)
 
 
 class Run:
     """State of a training run: model, average, optimisers, step, elapsed time, log."""
 
-    def __init__(self, config: StageConfig, device: torch.device) -> None:
-        self.config, self.device = config, device
+    def __init__(self, config: StageConfig, processes: Processes) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.processes = config, processes
         self.model = initial_model(config)
-        nn.Module.to(self.model, device)
+        nn.Module.to(self.model, processes.device)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.optimizers = make_optimizers(self.model, config)
         self.step, self.elapsed, self.tokens = 0, 0.0, 0
         self.log: list[dict[str, float]] = []
         self.stopped = False
         self.resume()
-        self.loss = torch.compile(span_loss) if config.compile else span_loss
+        loss = twin_loss if isinstance(self.model, ARTwinModel) else span_loss
+        self.loss = torch.compile(loss) if config.compile else loss
         self.clock = self.saved = time.monotonic()
         self.window: list[Tensor] = []
+        self.display = Display(config.name, quiet=not processes.leads)
 
     @property
     def progress(self) -> float:
@@ -102,24 +118,33 @@ class Run:
 
     def advance(self, batch: Batch) -> None:
         """One micro-batch; an optimiser step every `accumulate` of them."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+        # The draws of a step must not depend on where the run was resumed.
+        torch.manual_seed((self.config.seed * 1_000_003 + self.step) * self.processes.count + self.processes.rank)
+        device = self.processes.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             loss, token_loss, insert_loss = self.loss(self.model, batch)
         (loss / self.config.accumulate).backward()
         self.window.append(torch.stack((loss, token_loss, insert_loss)).detach())
-        self.tokens += int(batch.canvas_ids.numel()) + (0 if batch.context_ids is None else batch.context_ids.numel())
+        read = int(batch.canvas_ids.numel()) + (0 if batch.context_ids is None else batch.context_ids.numel())
+        self.tokens += read * self.processes.count
         self.step += 1
         if self.step % self.config.accumulate == 0:
             self.update()
-        now = time.monotonic()
-        self.elapsed += now - self.clock
-        self.clock = now
+        self.tell_time()
         if self.step % self.config.log_every == 0:
             self.report()
-        if now - self.saved > self.config.save_every_s:
+        if self.clock - self.saved > self.config.save_every_s:
             self.save()
             self.saved = self.clock = time.monotonic()
 
+    def tell_time(self) -> None:
+        """Time and the wish to stop must be the same in all processes, for they must end together."""
+        now = time.monotonic()
+        elapsed, stopped = self.processes.mean([self.elapsed + now - self.clock, float(self.stopped)])
+        self.elapsed, self.stopped, self.clock = elapsed, stopped > 0, now
+
     def update(self) -> None:
+        self.processes.average(self.model.parameters())
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -142,14 +167,14 @@ class Run:
             "insert": insert,
         }
         self.log.append(row)
-        rate = self.tokens / max(self.elapsed, 1e-9)
-        done = f"{self.config.name} {self.progress:6.1%} step {self.step}"
-        print(f"{done} loss {total:.3f} (token {token:.3f} insert {insert:.3f}) {rate:,.0f} tokens/s", flush=True)
+        self.display.show(self.progress, row, self.tokens / max(self.elapsed, 1e-9))
 
     def save(self) -> None:
         """The averaged model as a model folder, and what resuming needs; each written whole or not at all."""
+        if not self.processes.leads:
+            return
         out = self.config.out
-        shipped = SpanDenoiser(self.model.config)
+        shipped = type(self.model)(self.model.config)
         shipped.load_state_dict(self.average)
         shipped.save_pretrained(out)
         (out / "tokenizer.json").write_bytes((self.config.stream.corpus / "tokenizer.json").read_bytes())
@@ -163,14 +188,12 @@ class Run:
             "tokens": self.tokens,
             "log": self.log,
         }
-        torch.save(state, out / "state.pt.part")
-        (out / "state.pt.part").replace(out / "state.pt")
+        save_state(state, out, self.step)
 
     def resume(self) -> None:
-        path = self.config.out / "state.pt"
-        if not path.exists():
+        state = load_state(self.config.out, self.processes.device)
+        if state is None:
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
@@ -179,10 +202,11 @@ class Run:
 
 
 def initial_model(config: StageConfig) -> SpanDenoiser:
+    kind, sizes = (ARTwinModel, ARTwinConfig) if config.twin else (SpanDenoiser, SpanDenoiserConfig)
     if config.init:
-        return SpanDenoiser.from_pretrained(config.init, dtype=torch.float32)
+        return kind.from_pretrained(config.init, dtype=torch.float32)
     tokenizer = json.loads((config.stream.corpus / "tokenizer.json").read_text())
-    return SpanDenoiser(SpanDenoiserConfig(vocab_size=len(tokenizer["model"]["vocab"]), **config.model))
+    return kind(sizes(vocab_size=len(tokenizer["model"]["vocab"]), **config.model))
 
 
 def make_optimizers(model: nn.Module, config: StageConfig) -> list[torch.optim.Optimizer]:
@@ -204,20 +228,3 @@ def schedule(progress: float, config: StageConfig) -> float:
     if progress < config.warmup:
         return progress / config.warmup + 1e-3
     return min(1.0, max(0.02, (1 - progress) / config.decay))
-
-
-def span_loss(model: SpanDenoiser, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Token cross-entropy over a draw by `weights`, plus insert cross-entropy; (sum, token, insert), scalars."""
-    context = None
-    canvas_mask = None
-    if batch.context_ids is not None:
-        assert batch.context_positions is not None
-        context = model.encode_context(batch.context_ids, batch.context_positions, batch.context_ids != PAD)
-        context = context.repeat(batch.canvases)
-        canvas_mask = batch.canvas_ids != PAD
-    hidden = model.hidden(batch.canvas_ids, canvas_mask, context)
-    live = torch.rand_like(batch.weights) < batch.weights  # a draw costs less than a weight: fewer logits
-    token = F.cross_entropy(model.token_logits(hidden[live]).float(), batch.tokens[live])
-    inserts = model.insert_head(hidden).flatten(0, 1).float()
-    insert = F.cross_entropy(inserts, batch.inserts.flatten(), ignore_index=IGNORE)
-    return token + 2 * insert, token.detach(), insert.detach()
