@@ -12,7 +12,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from engine.models.network import CanvasGroup, KeyValues, SpanNetwork, joint_mask
+from engine.models.network import CanvasGroup, KeyValues, SpanNetwork
 from engine.models.vocabulary import DEL, END, INSTRUCTION, PAD, RESERVED, Vocabulary
 
 CACHED_CONTEXTS = 10  # of full length; shorter ones leave room for more
@@ -154,7 +154,7 @@ class EmbeddedDenoiser:
         context = self._encode(items[0].context)
         ids = padded([item.canvas for item in items]).to(self.device)
         even = all(len(item.canvas) == ids.shape[1] for item in items)
-        mask = None if even else joint_mask(len(ids), ids.shape[1], ids != PAD, context)
+        mask = None if even else (ids != PAD)[:, None, None, :]
         rows = None if items[0].rows is None else padded([item.rows or () for item in items]).to(self.device)
         return CanvasGroup(context, ids, mask, rows)
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import torch
 from safetensors import SafetensorError
 
@@ -129,7 +130,7 @@ def check_room(folder: Path, device: str, choice: ModelChoice) -> None:
     share = {None: 1.0, "8bit": 0.55, "4bit": 0.35}[choice.quantise]
     needed = int(1.2 * share * weight_bytes(folder))
     free = free_bytes(device)
-    if free is not None and needed > free:
+    if needed > free:
         raise EditError("out_of_memory", no_room(folder, needed, free))
 
 
@@ -141,15 +142,9 @@ def no_room(folder: Path, needed: int, free: int | None) -> str:
     )
 
 
-def free_bytes(device: str) -> int | None:
-    """Free memory of `device`, None where the system does not say."""
-    if device.startswith("cuda"):
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+def free_bytes(device: str) -> int:
+    """Free memory of `device`."""
+    return torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else psutil.virtual_memory().available
 
 
 def default_threads() -> int:

@@ -63,8 +63,8 @@ class KeyValues:
 
 @dataclass(slots=True)
 class CanvasGroup:
-    """Canvases over one context: `ids` [n, length], padded; `mask` as of `joint_mask`; `rows` [n, r]: the
-    positions whose states are wanted, None: all."""
+    """Canvases over one context: `ids` [n, length], padded; `mask` [n, 1, 1, length]: true at real tokens,
+    None: all are; `rows` [n, r]: the positions whose states are wanted, None: all."""
 
     context: KeyValues
     ids: Tensor
@@ -72,13 +72,36 @@ class CanvasGroup:
     rows: Tensor | None
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
-        """`q` [heads, n * r, head_dim], `k`, `v` [heads, n * length, head_dim] -> [n * r, hidden]."""
-        count = len(self.ids)
-        q, k, v = (t.unflatten(1, (count, -1)).transpose(0, 1) for t in (q, k, v))
-        context_k, context_v = (t.expand(count, -1, -1, -1) for t in self.context.layers[layer])
-        k, v = torch.cat((context_k, k), dim=2), torch.cat((context_v, v), dim=2)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask)
+        """`q` [heads, n * r, head_dim], `k`, `v` [heads, n * length, head_dim] -> [n * r, hidden].
+
+        Attention to the context and to the canvas itself, put together by their normalisers: so all canvases
+        read the one context, and nothing of it is copied."""
+        context, context_log = attention(q[None], *self.context.layers[layer], None)
+        own, own_log = attention(self.by_canvas(q), self.by_canvas(k), self.by_canvas(v), self.mask)
+        share = torch.sigmoid(self.by_canvas(context_log[0]) - own_log)[..., None]
+        attended = torch.lerp(own, self.by_canvas(context[0]), share)
         return attended.transpose(1, 2).flatten(2).flatten(0, 1)
+
+    def by_canvas(self, x: Tensor) -> Tensor:
+        """[heads, n * length, ...] -> [n, heads, length, ...]."""
+        return x.unflatten(1, (len(self.ids), -1)).transpose(0, 1)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Softmax attention, [batch, heads, queries, head_dim], and the logarithms of its normalisers, [batch,
+    heads, queries]. `mask` is true where a query may look."""
+    if q.device.type != "cpu":
+        return plain_attention(q, k, v, mask)
+    allowed = None if mask is None else torch.zeros(mask.shape).masked_fill(~mask, -torch.inf)
+    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=allowed)
+
+
+def plain_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """`attention` where torch has no kernel that returns the normalisers."""
+    scores = q @ k.mT / q.shape[-1] ** 0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return scores.softmax(-1) @ v, scores.logsumexp(-1)
 
 
 class Rope(nn.Module):
@@ -89,14 +112,14 @@ class Rope(nn.Module):
         self.head_dim, self.theta = head_dim, theta
 
     def forward(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """`positions` [batch, length] -> cos, sin, each [batch, 1, length, head_dim / 2]."""
+        """`positions` [batch, length] -> cos, sin, each [batch, length, 1, 1, head_dim / 2]."""
         half = torch.arange(self.head_dim // 2, device=positions.device, dtype=torch.float32)
-        angle = positions[:, None, :, None].float() * self.theta ** (-half / half.numel())
+        angle = positions[:, :, None, None, None].float() * self.theta ** (-half / half.numel())
         return angle.cos(), angle.sin()
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotates the halves of the last axis of `x` [batch, heads, length, head_dim]."""
+    """Rotates the halves of the last axis of `x` [batch, length, 2, heads, head_dim]."""
     a, b = x.chunk(2, dim=-1)
     return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1).to(x.dtype)
 
@@ -119,9 +142,9 @@ class Block(nn.Module):
         """`x` [batch, length, hidden] -> queries, keys, values [batch, heads, length, head_dim]."""
         batch, length, size = x.shape
         qkv = self.qkv(self.attention_norm(x)).view(batch, length, 3, self.heads, size // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
-        return rotate(q, *rope), rotate(k, *rope), v
+        queries_and_keys = qkv[:, :, :2]
+        q, k = rotate(F.rms_norm(queries_and_keys, qkv.shape[-1:]), *rope).permute(2, 0, 3, 1, 4)
+        return q, k, qkv[:, :, 2].transpose(1, 2)
 
     def finish(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """Attention of `q` over `k`, `v`, then the MLP, both residual."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
-import sys
-from pathlib import Path
+
+import psutil
 
 
 def release_memory() -> None:
@@ -17,8 +16,4 @@ def release_memory() -> None:
 
 def resident_mb() -> float:
     """Resident memory of this process, MB."""
-    with contextlib.suppress(OSError, ValueError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return psutil.Process().memory_info().rss / 1e6

@@ -15,11 +15,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import torch
+
 from engine.editing import Query, Session
 from engine.errors import EditError
 from engine.messages import DenoisingState, EditResult
 from engine.models.denoiser import CACHED_CONTEXTS, CanvasItem, CanvasLogits, pass_tokens
 from engine.models.http import Model
+from engine.service.cores import SpareCores
 
 ACTIVE = CACHED_CONTEXTS - 2  # sessions under way at once; the rest of the cache is for warming
 logger = logging.getLogger(__name__)
@@ -82,6 +85,7 @@ class Scheduler:
 
     def run(self) -> None:
         """The compute thread's loop, until `stop`."""
+        spare = SpareCores(torch.get_num_threads())
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._queue or self._errands or not self._running)
@@ -89,6 +93,7 @@ class Scheduler:
                     break
                 work = self._errands.pop(0) if self._errands else None
                 queue = list(self._queue)
+            torch.set_num_threads(spare.threads())
             if work:
                 work(self.denoiser)
             for job in queue:
