@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from engine.diffusion.lengths import MASK_COUNTS, VARIANTS, likeliest, stretched
@@ -32,6 +32,8 @@ CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text i
 HEAD = re.compile(r"^\n[ \t]*")
 FAR = 40  # lines: a fault reported further below the span is another one
 REWRITE_STRENGTH, FIX_MARGIN = 0.3, 4.0  # margin: 1% of correct held-out regions are touched, 3.5% at 2.0
+
+STEPS, REWRITES = 8, 8
 
 NEAR_CHARS = 2000  # on either side of the region, where names and indentation are looked up
 PARSED_CHARS = 400_000  # parsed at most on behalf of mends by hand: about 0.2 s
@@ -303,7 +305,7 @@ def improve_block(work: Work, canvas: list[int]) -> Block:
 def rewrite_block(work: Work, canvas: list[int]) -> Block:
     """Re-noise the block several ways, denoise each, prefer what the model finds likeliest."""
     strength = REWRITE_STRENGTH if work.request.strength is None else work.request.strength
-    count = max(8, 2 * work.request.candidates)
+    count = max(REWRITES, 2 * work.request.candidates)
     # From a touch to one and a half times the strength: light noise keeps more of the text right.
     starts = [renoise(canvas[1:], strength * 1.5 * (i + 1) / count, work.rng) for i in range(count)]
     if not work.denoiser.free_length:
@@ -341,16 +343,18 @@ def likeliest_lengths(work: Work, canvases: list[list[int]], count: int) -> Gene
 
 def denoise(work: Work, canvases: list[list[int]], policy: StepPolicy) -> Block:
     """All canvases in parallel to their fixed points, or until steps or time run out."""
-    limit = work.request.max_steps or 8 + max((len(c) for c in canvases), default=0) // 4
+    limit = work.request.max_steps or STEPS
     finished: dict[tuple[int, ...], Child] = {}
     active = distinct_canvases(canvases)
-    for _ in range(limit):
+    for step in range(limit):
         if not active or work.late:
             break
         answers = yield from work.ask(active, limit)
+        # The last step is kept for looking over what the others wrote.
+        bold = replace(policy, least=1 / max(1, limit - 1 - step))
         moved: list[list[int]] = []
         for canvas, logits in zip(active, answers, strict=True):
-            after = reverse_step(canvas, logits, policy, work.rng)
+            after = reverse_step(canvas, logits, bold, work.rng)
             if after == canvas or tuple(after) in work.scores:
                 settled = tuple(canvas)
                 if MASK not in settled:

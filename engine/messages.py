@@ -54,7 +54,7 @@ class EditRequest:
     candidates: int = 4  # how many alternatives are wanted, 1..100
     deadline_ms: int | None = None  # the best valid state is returned then; None: no deadline
     seed: int = 0
-    max_steps: int | None = None  # denoising steps, None: the default for the span's length
+    max_steps: int | None = None  # denoising steps; None: the default
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """The reverse process: one denoising step over a canvas, and the re-noising of a user's span.
 
-Parallel unmasking by confidence follows Seed Diffusion (arXiv 2508.02193, section 3.4) and
-Fast-dLLM (arXiv 2505.22618, section 3.3): every mask whose confidence passes the threshold is
-filled, and at least one; visible tokens are replaced, deleted or followed by new masks only past a
-margin of log-odds.
+Parallel unmasking by confidence follows Seed Diffusion (arXiv 2508.02193, section 3.4) and Fast-dLLM
+(arXiv 2505.22618, section 3.3): every mask whose confidence passes the threshold is filled, and at least as
+many as the budget of steps asks for; visible tokens are replaced, deleted or followed by new masks only past
+a margin of log-odds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -27,6 +28,7 @@ class StepPolicy:
     margin: float = 1.0  # log-odds (nats) that changing a visible token must exceed
     temperature: float = 0.0  # of the choice of token for a mask; 0: the most likely
     max_canvas: int = 256
+    least: float = 0.0  # share of the masks that a step fills, however unsure of them
 
 
 @dataclass(slots=True)
@@ -101,7 +103,7 @@ def unmask(canvas: Sequence[int], rows: Tensor, policy: StepPolicy, rng: Random)
         choice = rows.argmax(-1)
     confidence = rows.gather(1, choice[:, None])[:, 0].exp()
     confident = confidence >= policy.threshold
-    confident[confidence.argmax()] = True
+    confident[confidence.topk(max(1, math.ceil(policy.least * len(masks)))).indices] = True
     for at, token, accept in zip(masks, choice.tolist(), confident.tolist(), strict=True):
         if accept:
             filled[at] = token
