@@ -89,11 +89,11 @@ async def run_edit(
             "forwardPasses": result.forward_passes,
             "milliseconds": round(result.elapsed_ms, 1),
         }
-    except (CannotEdit, EngineFailure) as error:
-        server.set_status(busy=False, message="ready")
-        return server.refuse(str(error))
-    except EngineUnavailable as error:
-        server.set_status(busy=False, kind="Error", message=str(error), command="redraft.restartEngine")
+    except (CannotEdit, EngineFailure, EngineUnavailable) as error:
+        if isinstance(error, EngineUnavailable) or getattr(error, "code", None) == "model_unavailable":
+            server.set_status(busy=False, kind="Error", message=str(error), command="redraft.restartEngine")
+        else:
+            server.set_status(busy=False, message="ready")
         return server.refuse(str(error))
     except asyncio.CancelledError:
         server.set_status(busy=False, message=f"{intent} {job.why_cancelled}")

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable
 
 from engine.messages import DenoisingState, EditRequest, EditResult, EngineStatus
-from engine.service.client import EngineClient, EngineOptions
+from engine.service.client import EngineClient, EngineOptions, EngineUnavailable
 from lsp_server.settings import Settings
+
+LOOK_S = 0.1  # between two looks at an engine that loads
 
 
 class EngineLink:
@@ -16,9 +18,16 @@ class EngineLink:
         self.options = EngineOptions()
         self._client: EngineClient | None = None
         self._connecting = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._loading = False
+
+    @property
+    def loading(self) -> bool:
+        """The engine is starting, or has not answered since it said that it loads its model."""
+        return self._connecting.locked() or (self._loading and bool(self._client and not self._client.closed))
 
     def configure(self, settings: Settings) -> None:
-        """Takes effect on the next connection; a change of engine drops the present one."""
+        """A change of engine closes the present connection; the next request makes another."""
         options = EngineOptions(
             model=settings.model_path,
             device=settings.engine_device,
@@ -28,26 +37,50 @@ class EngineLink:
             python=settings.engine_path or sys.executable,
         )
         if options != self.options:
-            self.options, self._client = options, None
+            self.options = options
+            if self._client:
+                task = asyncio.create_task(self._client.close())
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+                self._client = None
 
     async def client(self) -> EngineClient:
         """Raises EngineUnavailable."""
         async with self._connecting:
             if self._client is None or self._client.closed:
                 self._client = await EngineClient.connect(self.options)
+                status = self._client.status_at_start
+                self._loading = status is not None and status.state == "loading"
             return self._client
 
     async def edit(
         self, request: EditRequest, document: str, on_state: Callable[[DenoisingState], None] | None
     ) -> EditResult:
         """Raises EngineUnavailable or EngineFailure."""
-        return await (await self.client()).edit(request, document=document, on_state=on_state)
+        client = await self.client()
+        try:
+            return await client.edit(request, document=document, on_state=on_state)
+        finally:
+            self._loading = False
 
     async def warm(self, request: EditRequest) -> None:
-        await (await self.client()).warm(request)
+        client = await self.client()
+        await client.warm(request)
+        self._loading = False
 
     async def status(self) -> EngineStatus:
-        return await (await self.client()).status()
+        status = await (await self.client()).status()
+        self._loading = status.state == "loading"
+        return status
+
+    async def ready(self) -> EngineStatus:
+        """Waits until the model is loaded. Raises EngineUnavailable or EngineFailure, with the engine's reason when it
+        cannot load it."""
+        while (status := await self.status()).state == "loading":  # noqa: ASYNC110  # the engine tells by being asked
+            await asyncio.sleep(LOOK_S)
+        if status.state == "failed":
+            raise EngineUnavailable(status.message)
+        return status
 
     async def stop(self) -> None:
         """Stops the engine if one is running; never starts one."""

@@ -31,38 +31,31 @@ def register_lifecycle(server: RedraftServer) -> None:
     @server.feature(lsp.INITIALIZE)
     def initialize(params: lsp.InitializeParams) -> None:
         server.end_with_client(params.process_id)
-        server.take_client_settings(to_plain(params.initialization_options))
+        server.configuration.take_options(to_plain(params.initialization_options))
 
     @server.feature(lsp.INITIALIZED)
     async def initialized(_: lsp.InitializedParams) -> None:
-        capabilities = server.client_capabilities.workspace
-        if (
-            capabilities
-            and capabilities.did_change_configuration
-            and capabilities.did_change_configuration.dynamic_registration
-        ):
-            registration = lsp.Registration(
-                "redraft-configuration", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": "redraft"}
-            )
-            with contextlib.suppress(Exception):  # a client may refuse; settings are then read once
-                await server.client_register_capability_async(lsp.RegistrationParams([registration]))
-        await server.pull_settings()
+        await server.configuration.register()
+        await server.configuration.reload()
         if not server.jobs:
             server.set_status(busy=False, message="ready")
 
     @server.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def configuration(params: lsp.DidChangeConfigurationParams) -> None:
-        await server.pull_settings()
-        capabilities = server.client_capabilities.workspace
-        if not (capabilities and capabilities.configuration):
-            tree = to_plain(params.settings)
-            if isinstance(tree, dict) and "redraft" in tree:
-                for folder in list(server.folder_settings):
-                    server.take_folder_settings(folder, tree["redraft"])
+        await server.configuration.take_pushed(to_plain(params.settings))
+
+    @server.feature(lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    def watched_files(_: lsp.DidChangeWatchedFilesParams) -> None:
+        server.configuration.reload_soon()
+
+    @server.feature(lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    async def workspace_folders(_: lsp.DidChangeWorkspaceFoldersParams) -> None:
+        await server.configuration.reload()
 
     @server.feature(lsp.SHUTDOWN)
     async def shutdown(_: None) -> None:
         server.jobs.cancel_where("the server shuts down")
+        server.configuration.close()
         await server.link.close()
 
 
@@ -76,10 +69,13 @@ def register_features(server: RedraftServer) -> None:
             return []
         text = server.client_capabilities.text_document
         tag = bool(text and text.code_action and text.code_action.tag_support)
-        glob = server.excluded(document.uri)
-        disabled = f"excluded by {glob}" if glob else None
+        can_disable = bool(text and text.code_action and text.code_action.disabled_support)
+        disabled = server.why_not(document.uri)
+        if server.excluded(document.uri) and not can_disable:
+            return []
         settings = server.settings_of(document.uri)
-        return code_actions(document, params, settings, disabled, tag, server.own_diagnostics(document))
+        reason = disabled if can_disable else None
+        return code_actions(document, params, settings, reason, tag, server.own_diagnostics(document))
 
     @server.feature(
         lsp.TEXT_DOCUMENT_DIAGNOSTIC, lsp.DiagnosticOptions(inter_file_dependencies=False, workspace_diagnostics=False)
@@ -145,10 +141,10 @@ def register_edit_commands(server: RedraftServer) -> None:
 
     @server.command("redraft.cancel")
     def cancel(argument: Any = None) -> dict[str, Any]:
+        """{uri}, or nothing for the edits of all documents."""
         wanted = to_plain(argument)
         uri = wanted.get("uri") if isinstance(wanted, dict) else None
-        server.jobs.cancel_where("cancelled", **({"uri": uri} if uri else {}))
-        return {"applied": False, "reason": "cancelled"}
+        return {"cancelled": server.jobs.cancel_where("cancelled", **({"uri": uri} if uri else {}))}
 
 
 def register_engine_commands(server: RedraftServer) -> None:
@@ -176,22 +172,21 @@ def register_engine_commands(server: RedraftServer) -> None:
         with contextlib.suppress(EngineUnavailable):
             await server.link.stop()
         try:
-            await server.link.client()
-            server.set_status(busy=False, message="ready")
-        except EngineUnavailable as error:
+            server.set_status(busy=True, message="loading the model")
+            status = await server.link.ready()
+            server.set_status(busy=False, message=f"ready: {status.model}")
+        except (EngineUnavailable, EngineFailure) as error:
             server.set_status(busy=False, kind="Error", message=str(error), command="redraft.restartEngine")
         return server.status
 
     @server.command("redraft.selectModel")
     async def select_model(argument: Any = None) -> dict[str, Any]:
         """Uses the model folder {path} from now on; null is the embedded one."""
-        from dataclasses import replace
-
         chosen = to_plain(argument)
         if not isinstance(chosen, dict) or not isinstance(chosen.get("path"), (str, type(None))):
             raise JsonRpcInvalidParams.of(ValueError("selectModel needs {path: string | null}"))
-        server.client_settings = replace(server.client_settings, model_path=chosen.get("path"))
-        server.link.configure(server.client_settings)
+        server.jobs.cancel_where("the model was changed")
+        server.configuration.choose_model(chosen.get("path"))
         return await restart_engine()
 
 

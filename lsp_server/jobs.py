@@ -24,10 +24,12 @@ class Job:
     why_cancelled: str = "cancelled"
     applying: bool = False  # the edit is on its way to the editor, which may have made it already
 
-    def cancel(self, why: str) -> None:
-        if self.task and not self.task.done() and not self.applying:
-            self.why_cancelled = why
-            self.task.cancel()
+    def cancel(self, why: str) -> bool:
+        """False when it is too late for it."""
+        if self.task is None or self.task.done() or self.applying:
+            return False
+        self.why_cancelled = why
+        return self.task.cancel()
 
 
 class Jobs:
@@ -56,8 +58,7 @@ class Jobs:
         finally:
             self._jobs.discard(job)
 
-    def cancel_where(self, why: str, **wanted: Any) -> None:
-        """Cancels every job whose attributes equal all of `wanted`."""
-        for job in list(self._jobs):
-            if all(getattr(job, name) == value for name, value in wanted.items()):
-                job.cancel(why)
+    def cancel_where(self, why: str, **wanted: Any) -> int:
+        """Cancels every job whose attributes equal all of `wanted`; how many there were to cancel."""
+        matching = [job for job in self._jobs if all(getattr(job, name) == value for name, value in wanted.items())]
+        return sum(job.cancel(why) for job in matching)

@@ -6,30 +6,28 @@ The LSP features are registered on it in `lsp_server.features`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException, JsonRpcInternalError
 from pygls.io_ import StdoutWriter
 from pygls.lsp.server import LanguageServer
-from pygls.uris import to_fs_path
 
 from engine import __version__
 from engine.messages import DenoisingState
+from lsp_server.configuration import Configuration
 from lsp_server.diagnostics import syntax_diagnostics
 from lsp_server.edits import Suggestions
 from lsp_server.engine_link import EngineLink
 from lsp_server.jobs import Job, Jobs
 from lsp_server.protocol import RedraftProtocol
 from lsp_server.secrets import excluded_by
-from lsp_server.settings import Settings, project_settings, updated
+from lsp_server.settings import Settings
 from lsp_server.text import Document, Tracked
 from lsp_server.transport import end_with, serve
 
@@ -51,9 +49,7 @@ class RedraftServer(LanguageServer):
         self.jobs = Jobs()
         self.link = EngineLink()
         self.suggestions: dict[str, Suggestions] = {}
-        self.client_settings = Settings()  # from initializationOptions: trusted
-        self.folder_settings: dict[str, Settings] = {}
-        self._reported: set[str] = set()
+        self.configuration = Configuration(self)
         self._diagnosing: dict[str, asyncio.TimerHandle] = {}
         self._watching_client: asyncio.Task[None] | None = None
         self.status: dict[str, Any] = {"busy": False, "kind": "Normal", "message": "starting", "command": None}
@@ -139,47 +135,9 @@ class RedraftServer(LanguageServer):
     # Settings
 
     def settings_of(self, uri: str) -> Settings:
-        """Settings of the innermost workspace folder that holds `uri`."""
-        holding = [folder for folder in self.folder_settings if uri.startswith(folder.rstrip("/") + "/")]
-        return (
-            self.folder_settings[max(holding, key=len)]
-            if holding
-            else self.folder_settings.get("", self.client_settings)
-        )
+        return self.configuration.of(uri)
 
-    def take_client_settings(self, options: Any) -> None:
-        tree = options.get("settings", options) if isinstance(options, dict) else None
-        self.client_settings, problems = updated(Settings(), tree, trusted=True)
-        self._report(problems)
-        self.link.configure(self.client_settings)
-
-    async def pull_settings(self) -> None:
-        """Project files, then the editor's settings, folder by folder."""
-        folders: list[str] = [*(self.workspace.folders if self.workspace else {}), ""]
-        fresh: dict[str, Settings] = {}  # in force only when complete: an `exclude` must not lapse meanwhile
-        for folder in folders:
-            settings = self.client_settings
-            path = local_path(folder)
-            if path:
-                tree, problems = project_settings(path)
-                self._report(problems)
-                settings, problems = updated(settings, tree)
-                self._report(problems)
-            fresh[folder] = settings
-        workspace = self.client_capabilities.workspace
-        if workspace and workspace.configuration:
-            items = [lsp.ConfigurationItem(scope_uri=folder or None, section="redraft") for folder in folders]
-            with contextlib.suppress(asyncio.TimeoutError, JsonRpcException, TypeError):
-                answers = await asyncio.wait_for(
-                    self.workspace_configuration_async(lsp.ConfigurationParams(items)), timeout=5
-                )
-                for folder, tree in zip(folders, answers, strict=False):
-                    fresh[folder], problems = updated(fresh[folder], tree)
-                    self._report(problems)
-        self.folder_settings = fresh
-        self._diagnose_all()
-
-    def _diagnose_all(self) -> None:
+    def diagnose_all(self) -> None:
         """After a change of settings; a client that pulls diagnostics is asked to pull them again."""
         workspace = self.client_capabilities.workspace
         if self.pulls_diagnostics and workspace and workspace.diagnostics and workspace.diagnostics.refresh_support:
@@ -187,20 +145,17 @@ class RedraftServer(LanguageServer):
         for uri in self.documents:
             self._diagnose_later(uri)
 
-    def take_folder_settings(self, folder: str, tree: Any) -> None:
-        self.folder_settings[folder], problems = updated(self.folder_settings.get(folder, self.client_settings), tree)
-        self._report(problems)
-
-    def _report(self, problems: Sequence[str]) -> None:
-        for problem in problems:
-            if problem not in self._reported:
-                self._reported.add(problem)
-                self.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Warning, problem))
-
     # What the user sees
 
     def excluded(self, uri: str) -> str | None:
         return excluded_by(uri, self.settings_of(uri).exclude)
+
+    def why_not(self, uri: str) -> str | None:
+        """Why no edit of `uri` can be made now, in words."""
+        glob = self.excluded(uri)
+        if glob:
+            return f"excluded by {glob}"
+        return "the model is loading: try again in a few seconds" if self.link.loading else None
 
     def confirm_edits(self, uri: str) -> bool:
         workspace = self.client_capabilities.workspace
@@ -243,15 +198,6 @@ class RedraftServer(LanguageServer):
         if isinstance(cause, JsonRpcException) and not isinstance(cause, JsonRpcInternalError):
             return  # the client's fault, and it was told
         logger.error("%s at %s while handling a message", type(cause).__name__, place(cause))
-
-
-def local_path(uri: str) -> Path | None:
-    """The folder a `file:` URI names; None for folders of other schemes, which are not on this machine."""
-    try:
-        path = to_fs_path(uri) if uri.startswith("file:") else None
-    except ValueError:
-        return None
-    return Path(path) if path else None
 
 
 def place(error: BaseException) -> str:

@@ -99,6 +99,7 @@ TRUSTED_KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "engine.idleSeconds": ("engine_idle_seconds", number(1, 1e7, whole=False)),
     "model.path": ("model_path", text),
 }
+PROJECT_FILES = (".redraft.toml", "pyproject.toml")  # the first that has settings counts
 MAX_PROJECT_FILE = 1_000_000  # bytes
 # Read by the editors' own clients; known here, so that they are not reported.
 CLIENT_KEYS = ("interpreter", "importStrategy", "trace.server", "logLevel", "showNotifications", "inline.keys")
@@ -137,10 +138,15 @@ def updated(base: Settings, tree: Any, trusted: bool = False) -> tuple[Settings,
     return replace(base, **changes), problems
 
 
+def trusted_part(settings: Settings) -> Settings:
+    """The defaults, but for what only the client's initialization options may set."""
+    return Settings(**{name: getattr(settings, name) for name, _ in TRUSTED_KEYS.values()})
+
+
 def project_settings(folder: Path) -> tuple[dict[str, Any], list[str]]:
     """The project's own tree: `.redraft.toml`, else `[tool.redraft]` of pyproject.toml. A file of the workspace is
     not to be trusted: whatever it holds, the outcome is a tree or a problem."""
-    for name in (".redraft.toml", "pyproject.toml"):
+    for name in PROJECT_FILES:
         path = folder / name
         try:
             if not path.is_file():

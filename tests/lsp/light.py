@@ -33,12 +33,17 @@ class Runtime:
         return None
 
     async def client(
-        self, environment: dict[str, str] | None = None, settings: dict[str, Any] | None = None, **engine: Any
+        self,
+        environment: dict[str, str] | None = None,
+        settings: dict[str, Any] | None = None,
+        capabilities: Any = None,
+        **engine: Any,
     ) -> RawClient:
         """A server of this folder's engine, initialized."""
         variables = {"REDRAFT_RUNTIME_DIR": str(self.folder / "run"), **(environment or {})}
         client = await RawClient.start(environment=variables)
-        await client.initialize({"engine": {"path": self.python, "idleSeconds": 60, **engine}, **(settings or {})})
+        options = {"engine": {"path": self.python, "idleSeconds": 60, **engine}, **(settings or {})}
+        await client.initialize(options, capabilities)
         return client
 
     def close(self) -> None:
@@ -49,9 +54,11 @@ class Runtime:
 
 
 @asynccontextmanager
-async def light_server(environment: dict[str, str] | None = None, **engine: Any) -> AsyncIterator[RawClient]:
+async def light_server(
+    environment: dict[str, str] | None = None, capabilities: Any = None, **engine: Any
+) -> AsyncIterator[RawClient]:
     runtime = Runtime()
-    client = await runtime.client(environment, **engine)
+    client = await runtime.client(environment, capabilities=capabilities, **engine)
     try:
         yield client
     finally:
