@@ -50,7 +50,7 @@ def code_actions(
                 )
             )
 
-    for diagnostic in params.context.diagnostics:
+    for diagnostic in [*params.context.diagnostics, *unreported(own, params)]:
         where = {"range": plain_range(diagnostic.range), "message": diagnostic.message}
         offer(
             f"Fix with Redraft: {shorten(diagnostic.message)}",
@@ -76,6 +76,16 @@ def code_actions(
         where = {"range": plain_range(own[0].range), "message": own[0].message, "all": True}
         offer("Fix all syntax errors with Redraft", FIX_ALL, "redraft.fix", where)
     return found
+
+
+def unreported(own: list[lsp.Diagnostic], params: lsp.CodeActionParams) -> list[lsp.Diagnostic]:
+    """Syntax errors in the lines of `params.range` that the client shows nothing about, ours or another server's."""
+    shown = [diagnostic.range for diagnostic in params.context.diagnostics]
+    return [d for d in own if on_lines_of(params.range, d.range) and not any(on_lines_of(r, d.range) for r in shown)]
+
+
+def on_lines_of(outer: lsp.Range, inner: lsp.Range) -> bool:
+    return outer.start.line <= inner.start.line <= outer.end.line
 
 
 def shorten(text: str) -> str:

@@ -63,7 +63,9 @@ async def run_edit(
                 server.notify_denoise(document, region, job, state)
 
         async def edit(draft: Document, start: int, end: int, argument: dict[str, Any]) -> EditResult:
-            return await server.link.edit(make_request(server, draft, intent, argument, start, end), document.uri, show)
+            known = server.fixes.known(draft, (start, end)) if intent == "fix" else None
+            request = make_request(server, draft, intent, argument, start, end)
+            return known or await server.link.edit(request, document.uri, show)
 
         async def mend(draft: Document, fault: lsp.Diagnostic) -> tuple[int, int, EditResult]:
             where = {"range": plain_range(fault.range), "message": fault.message}

@@ -8,14 +8,17 @@ from dataclasses import asdict
 from typing import Any
 
 from lsprotocol import types as lsp
-from pygls.exceptions import JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from engine.service.client import EngineFailure, EngineUnavailable
 from lsp_server.actions import KINDS, code_actions
 from lsp_server.edits import Intent, run_edit, switch, warm
+from lsp_server.fixes import Superseded
 from lsp_server.inline import inline_completions
 from lsp_server.server import RedraftServer
 from lsp_server.text import Document
+
+SERVER_CANCELLED = lsp.LSPErrorCodes.ServerCancelled.value
 
 
 def create_server() -> RedraftServer:
@@ -75,14 +78,18 @@ def register_features(server: RedraftServer) -> None:
             return []
         settings = server.settings_of(document.uri)
         reason = disabled if can_disable else None
-        return code_actions(document, params, settings, reason, tag, server.own_diagnostics(document))
+        return code_actions(document, params, settings, reason, tag, server.syntax_errors(document))
 
     @server.feature(
         lsp.TEXT_DOCUMENT_DIAGNOSTIC, lsp.DiagnosticOptions(inter_file_dependencies=False, workspace_diagnostics=False)
     )
-    def diagnostic(params: lsp.DocumentDiagnosticParams) -> lsp.RelatedFullDocumentDiagnosticReport:
+    async def diagnostic(params: lsp.DocumentDiagnosticParams) -> lsp.RelatedFullDocumentDiagnosticReport:
         document = server.documents.get(params.text_document.uri)
-        return lsp.RelatedFullDocumentDiagnosticReport(server.own_diagnostics(document) if document else [])
+        try:
+            return lsp.RelatedFullDocumentDiagnosticReport(await server.fixes.diagnostics(document) if document else [])
+        except Superseded as error:  # the client asks again after a change
+            message = "the document changed meanwhile"
+            raise JsonRpcException(message, SERVER_CANCELLED, {"retriggerRequest": False}) from error
 
     @server.feature(lsp.TEXT_DOCUMENT_INLINE_COMPLETION, lsp.InlineCompletionOptions())
     async def inline_completion(params: lsp.InlineCompletionParams) -> lsp.InlineCompletionList:
@@ -187,6 +194,7 @@ def register_engine_commands(server: RedraftServer) -> None:
             raise JsonRpcInvalidParams.of(ValueError("selectModel needs {path: string | null}"))
         server.jobs.cancel_where("the model was changed")
         server.configuration.choose_model(chosen.get("path"))
+        server.diagnose_all()
         return await restart_engine()
 
 

@@ -24,6 +24,7 @@ from lsp_server.configuration import Configuration
 from lsp_server.diagnostics import syntax_diagnostics
 from lsp_server.edits import Suggestions
 from lsp_server.engine_link import EngineLink
+from lsp_server.fixes import Fixes
 from lsp_server.jobs import Job, Jobs
 from lsp_server.protocol import RedraftProtocol
 from lsp_server.secrets import excluded_by
@@ -31,7 +32,6 @@ from lsp_server.settings import Settings
 from lsp_server.text import Document, Tracked
 from lsp_server.transport import end_with, serve
 
-DIAGNOSE_AFTER_S = 0.3
 logger = logging.getLogger(__name__)
 
 
@@ -50,7 +50,7 @@ class RedraftServer(LanguageServer):
         self.link = EngineLink()
         self.suggestions: dict[str, Suggestions] = {}
         self.configuration = Configuration(self)
-        self._diagnosing: dict[str, asyncio.TimerHandle] = {}
+        self.fixes = Fixes(self)
         self._watching_client: asyncio.Task[None] | None = None
         self.status: dict[str, Any] = {"busy": False, "kind": "Normal", "message": "starting", "command": None}
 
@@ -79,8 +79,9 @@ class RedraftServer(LanguageServer):
 
     def open_document(self, uri: str, text: str, version: int | None, language: str) -> None:
         encoding = self.workspace.position_encoding or lsp.PositionEncodingKind.Utf16
-        self.documents[uri] = Document(uri, text, version, language, str(getattr(encoding, "value", encoding)))
-        self._diagnose_later(uri)
+        document = Document(uri, text, version, language, str(getattr(encoding, "value", encoding)))
+        self.documents[uri] = document
+        self.fixes.changed(document)
 
     def change_document(
         self, uri: str, version: int | None, changes: Sequence[lsp.TextDocumentContentChangeEvent]
@@ -92,14 +93,12 @@ class RedraftServer(LanguageServer):
         for change in changes:
             document.apply(change)
         document.version = version
-        self._diagnose_later(uri)
+        self.fixes.changed(document)
 
     def close_document(self, uri: str) -> None:
         self.documents.pop(uri, None)
         self.suggestions.pop(uri, None)
-        timer = self._diagnosing.pop(uri, None)
-        if timer:
-            timer.cancel()
+        self.fixes.forget(uri)
         self.jobs.cancel_where("the file was closed", uri=uri)
         if not self.pulls_diagnostics:
             self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, []))
@@ -111,22 +110,8 @@ class RedraftServer(LanguageServer):
         capabilities = self.client_capabilities.text_document
         return bool(capabilities and capabilities.diagnostic)
 
-    def _diagnose_later(self, uri: str) -> None:
-        if self.pulls_diagnostics:
-            return
-        timer = self._diagnosing.pop(uri, None)
-        if timer:
-            timer.cancel()
-        self._diagnosing[uri] = asyncio.get_running_loop().call_later(DIAGNOSE_AFTER_S, self._diagnose, uri)
-
-    def _diagnose(self, uri: str) -> None:
-        self._diagnosing.pop(uri, None)
-        document = self.documents.get(uri)
-        if document:
-            found = self.own_diagnostics(document)
-            self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, found, document.version))
-
-    def own_diagnostics(self, document: Document) -> list[lsp.Diagnostic]:
+    def syntax_errors(self, document: Document) -> list[lsp.Diagnostic]:
+        """By the parser alone; nobody has looked for a fix."""
         settings = self.settings_of(document.uri)
         if not settings.diagnostics_enable or self.excluded(document.uri):
             return []
@@ -142,8 +127,8 @@ class RedraftServer(LanguageServer):
         workspace = self.client_capabilities.workspace
         if self.pulls_diagnostics and workspace and workspace.diagnostics and workspace.diagnostics.refresh_support:
             self.workspace_diagnostic_refresh(None)
-        for uri in self.documents:
-            self._diagnose_later(uri)
+        for document in self.documents.values():
+            self.fixes.changed(document)
 
     # What the user sees
 
