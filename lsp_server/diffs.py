@@ -46,3 +46,14 @@ def trim(start: int, before: str, after: str) -> Splice:
     ):
         tail -= 1
     return Splice(start + head, start + len(before) - tail, after[head : len(after) - tail])
+
+
+def changed_parts(old: str, new: str) -> list[tuple[int, int]]:
+    """Where `new` differs from `old`: offsets of the parts of `new` that are not empty."""
+    shift, parts = 0, list[tuple[int, int]]()
+    for splice in minimal_edits(old, new):
+        start = splice.start + shift
+        if splice.text:
+            parts.append((start, start + len(splice.text)))
+        shift += len(splice.text) - (splice.end - splice.start)
+    return parts

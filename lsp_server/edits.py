@@ -55,7 +55,7 @@ async def run_edit(
     try:
         start, end = (0, len(document.text)) if argument.get("all") else region_of(document, intent, argument)
         region = document.track(start, end)
-        sent = document.text[start:end]
+        sent = job.drawn = document.text[start:end]
 
         def show(state: DenoisingState) -> None:
             progress.report(state)

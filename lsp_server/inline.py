@@ -1,50 +1,88 @@
-"""Inline completion: fill at the cursor."""
+"""Inline completion: fill at the cursor (LSP 3.18, `textDocument/inlineCompletion`)."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lsprotocol import types as lsp
 
 from engine.messages import EditRequest
 from engine.service.client import EngineFailure, EngineUnavailable
-from lsp_server.server import RedraftServer
+from lsp_server.settings import Settings
+from lsp_server.text import Document
 
-NOTHING = lsp.InlineCompletionList([])
+if TYPE_CHECKING:
+    from lsp_server.server import RedraftServer
+
 CLOSERS = " \t)]}:,\"'"  # what may stand right of the cursor
+MAX_DOCUMENT = 1_000_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the client was last given for a document: at an offset of its text then."""
+
+    at: int
+    text: str
+    completions: tuple[str, ...]
 
 
 async def inline_completions(server: RedraftServer, params: lsp.InlineCompletionParams) -> lsp.InlineCompletionList:
-    """One fill at the cursor, or nothing. The debounce comes first; a request overtaken by a keystroke
-    is dropped."""
+    """Fills at the cursor, or nothing. What was shown and is being typed stays; else the debounce comes first, and
+    a request overtaken by a keystroke is dropped."""
     document = server.documents.get(params.text_document.uri)
     if document is None or not server.settings_of(document.uri).inline_enable or server.excluded(document.uri):
-        return NOTHING
-    settings, version = server.settings_of(document.uri), document.version
-    if params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Automatic:
-        await asyncio.sleep(settings.inline_debounce_ms / 1000)
-    if document.version != version or server.documents.get(document.uri) is not document:
-        return NOTHING
+        return lsp.InlineCompletionList([])
     at = document.offset(params.position)
-    end = document.line_bounds(params.position.line)[1]
-    if document.text[at:end].strip("\r\n").strip(CLOSERS) or len(document.text) > 1_000_000:
-        return NOTHING
-    request = EditRequest(
-        "fill",
-        document.text[:at],
-        "",
-        document.text[at:],
-        document.language,
-        candidates=3,
-        deadline_ms=settings.deadline_ms,
-    )
-    try:
-        result = await server.link.edit(request, f"inline:{document.uri}", None)
-    except (EngineUnavailable, EngineFailure):
-        return NOTHING
-    if document.version != version:
-        return NOTHING
+    texts = typed_on(server.shown.get(document.uri), document, at)
+    if not texts:
+        automatic = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
+        texts = await filled(server, document, at, automatic)
+    if texts:
+        server.shown[document.uri] = Shown(at, document.text, texts)
     here = lsp.Range(params.position, params.position)
-    return lsp.InlineCompletionList(
-        [lsp.InlineCompletionItem(c.text, range=here) for c in result.candidates if c.text.strip()]
-    )
+    return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here) for text in texts])
+
+
+def typed_on(shown: Shown | None, document: Document, at: int) -> tuple[str, ...]:
+    """What is left of the completions shown before, when the user has since typed their beginning and nothing else."""
+    if shown is None or at < shown.at:
+        return ()
+    typed = document.text[shown.at : at]
+    if document.text != shown.text[: shown.at] + typed + shown.text[shown.at :]:
+        return ()
+    return tuple(text[len(typed) :] for text in shown.completions if text.startswith(typed) and text != typed)
+
+
+async def filled(server: RedraftServer, document: Document, at: int, automatic: bool) -> tuple[str, ...]:
+    """The engine's candidates, without those that would put back what the user has just deleted there."""
+    settings, version = server.settings_of(document.uri), document.version
+    if automatic:
+        await asyncio.sleep(settings.inline_debounce_ms / 1000)
+
+    def overtaken() -> bool:
+        return document.version != version or server.documents.get(document.uri) is not document
+
+    if overtaken() or not has_room(document, at):
+        return ()
+    try:
+        result = await server.link.edit(fill_request(document, at, settings), f"inline:{document.uri}", None)
+    except (EngineUnavailable, EngineFailure):
+        return ()  # nobody asked for it: an edit that somebody asks for will tell
+    if overtaken():
+        return ()
+    texts = (candidate.text for candidate in result.candidates)
+    return tuple(text for text in texts if text.strip() and not document.puts_back(at, text))
+
+
+def has_room(document: Document, at: int) -> bool:
+    """Right of the cursor there is nothing, or what closes something."""
+    end = document.line_bounds(document.position(at).line)[1]
+    return len(document.text) <= MAX_DOCUMENT and not document.text[at:end].strip("\r\n").strip(CLOSERS)
+
+
+def fill_request(document: Document, at: int, settings: Settings) -> EditRequest:
+    before, after = document.text[:at], document.text[at:]
+    return EditRequest("fill", before, "", after, document.language, candidates=3, deadline_ms=settings.deadline_ms)

@@ -22,6 +22,7 @@ class Job:
     token: int | str | None  # of its progress
     task: asyncio.Task[Any] | None = None
     why_cancelled: str = "cancelled"
+    drawn: str = ""  # the last canvas that the client was shown
     applying: bool = False  # the edit is on its way to the editor, which may have made it already
 
     def cancel(self, why: str) -> bool:

@@ -20,11 +20,14 @@ from pygls.lsp.server import LanguageServer
 
 from engine import __version__
 from engine.messages import DenoisingState
+from lsp_server.actions import plain_range
 from lsp_server.configuration import Configuration
 from lsp_server.diagnostics import syntax_diagnostics
+from lsp_server.diffs import changed_parts
 from lsp_server.edits import Suggestions
 from lsp_server.engine_link import EngineLink
 from lsp_server.fixes import Fixes
+from lsp_server.inline import Shown
 from lsp_server.jobs import Job, Jobs
 from lsp_server.protocol import RedraftProtocol
 from lsp_server.secrets import excluded_by
@@ -49,6 +52,7 @@ class RedraftServer(LanguageServer):
         self.jobs = Jobs()
         self.link = EngineLink()
         self.suggestions: dict[str, Suggestions] = {}
+        self.shown: dict[str, Shown] = {}
         self.configuration = Configuration(self)
         self.fixes = Fixes(self)
         self._watching_client: asyncio.Task[None] | None = None
@@ -98,6 +102,7 @@ class RedraftServer(LanguageServer):
     def close_document(self, uri: str) -> None:
         self.documents.pop(uri, None)
         self.suggestions.pop(uri, None)
+        self.shown.pop(uri, None)
         self.fixes.forget(uri)
         self.jobs.cancel_where("the file was closed", uri=uri)
         if not self.pulls_diagnostics:
@@ -160,20 +165,20 @@ class RedraftServer(LanguageServer):
 
     def notify_denoise(self, document: Document, region: Tracked, job: Job, state: DenoisingState) -> None:
         """Streams a denoising state to clients that draw it (see docs/protocol.md)."""
-        where = document.range(region.start, region.end)
+        canvas = Document("", state.text, None, document.language, document.encoding)
+        changed = [plain_range(canvas.range(*part)) for part in changed_parts(job.drawn, state.text)]
+        job.drawn = state.text
         self.protocol.notify(
             "redraft/denoise",
             {
                 "job": job.number,
                 "uri": document.uri,
                 "version": document.version,
-                "range": {
-                    "start": {"line": where.start.line, "character": where.start.character},
-                    "end": {"line": where.end.line, "character": where.end.character},
-                },
+                "range": plain_range(document.range(region.start, region.end)),
                 "step": state.step,
                 "of": state.of,
                 "text": state.text,
+                "changed": changed,
             },
         )
 

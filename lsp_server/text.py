@@ -92,6 +92,7 @@ class Document:
     encoding: str
     tracked: list[Tracked] = field(default_factory=list[Tracked])
     awaited: list[Awaited] = field(default_factory=list[Awaited])
+    deleted: tuple[int, str] | None = None  # where the last edits deleted what, when that is all they did
     _starts: list[int] = field(default_factory=list[int])
 
     def __post_init__(self) -> None:
@@ -139,7 +140,18 @@ class Document:
         start, end = sorted((self.offset(change.range.start), self.offset(change.range.end)))
         self._replace(start, end, change.text)
 
+    def puts_back(self, offset: int, text: str) -> bool:
+        """Whether inserting `text` at `offset` would undo the user's last deletion, or begin to."""
+        if self.deleted is None or self.deleted[0] != offset:
+            return False
+        gone, new = self.deleted[1].strip(), text.strip()
+        return gone.startswith(new) or (bool(gone) and new.startswith(gone))
+
     def _replace(self, start: int, end: int, new: str) -> None:
+        gone = self.text[start:end]
+        if self.deleted and gone and self.deleted[0] in (start, end):  # key upon key, backwards or forwards
+            gone = gone + self.deleted[1] if self.deleted[0] == end else self.deleted[1] + gone
+        self.deleted = (start, gone) if gone and not new else None
         self._reindex(start, end, new)
         for region in self.tracked:
             region.adjust(start, end, len(new))

@@ -55,10 +55,10 @@ class Runtime:
 
 @asynccontextmanager
 async def light_server(
-    environment: dict[str, str] | None = None, capabilities: Any = None, **engine: Any
+    environment: dict[str, str] | None = None, capabilities: Any = None, settings: Any = None, **engine: Any
 ) -> AsyncIterator[RawClient]:
     runtime = Runtime()
-    client = await runtime.client(environment, capabilities=capabilities, **engine)
+    client = await runtime.client(environment, settings, capabilities, **engine)
     try:
         yield client
     finally:

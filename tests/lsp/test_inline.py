@@ -1,0 +1,88 @@
+"""Inline completion: what is shown stays while it is typed, and nothing just deleted is proposed again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lsprotocol import types as lsp
+
+from lsp_server.text import Document
+from tests.lsp.light import light_server
+from tests.lsp.raw_client import RawClient
+
+URI = "file:///a.py"
+
+
+async def complete(client: RawClient, character: int) -> list[str]:
+    position = {"line": 0, "character": character}
+    params = {"textDocument": {"uri": URI}, "position": position, "context": {"triggerKind": 1}}
+    items = (await client.request("textDocument/inlineCompletion", params))["result"]["items"]
+    assert all(item["range"] == {"start": position, "end": position} for item in items)
+    return [item["insertText"] for item in items]
+
+
+def type_at(client: RawClient, character: int, text: str, version: int, deleted: int = 0) -> None:
+    where = {"start": {"line": 0, "character": character}, "end": {"line": 0, "character": character + deleted}}
+    document = {"uri": URI, "version": version}
+    client.notify(
+        "textDocument/didChange", {"textDocument": document, "contentChanges": [{"range": where, "text": text}]}
+    )
+
+
+async def edits(client: RawClient) -> int:
+    return (await client.command("redraft.status"))["engine"]["edits"]
+
+
+async def test_what_is_shown_stays_while_it_is_typed() -> None:
+    async with light_server(capabilities={}, settings={"inline": {"enable": True}}) as client:
+        client.open(URI, "x = 1\n")
+        assert await complete(client, 5) == [" #x;", " #x~;"]
+        asked = await edits(client)
+        type_at(client, 5, " #", 2)
+        assert await complete(client, 7) == ["x;", "x~;"]
+        type_at(client, 7, "x~", 3)
+        assert await complete(client, 9) == [";"]
+        assert await edits(client) == asked  # no engine was asked for what was known
+        type_at(client, 9, "?", 4)
+        assert await complete(client, 10) == [" #x;", " #x~;"]  # typed otherwise: asked anew
+        assert await edits(client) == asked + 1
+
+
+async def test_what_was_just_deleted_is_not_proposed() -> None:
+    async with light_server(capabilities={}, settings={"inline": {"enable": True}}) as client:
+        client.open(URI, "x = 1 #x;\n")
+        for version, last in enumerate(range(8, 4, -1), 2):  # four backspaces
+            type_at(client, last, "", version, deleted=1)
+        assert await complete(client, 5) == [" #x~;"]
+
+
+async def test_nothing_in_front_of_other_code() -> None:
+    async with light_server(capabilities={}, settings={"inline": {"enable": True}}) as client:
+        client.open(URI, "f(x) + g(y)\n")
+        assert await complete(client, 4) == []
+        assert await complete(client, 10) == [" #x;", " #x~;"]  # only a bracket follows
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"), [([(3, 4), (2, 3)], "cd"), ([(2, 3), (2, 3)], "cd"), ([(0, 1), (2, 3)], "d")]
+)
+def test_deletions_add_up(keys: list[tuple[int, int]], expected: str) -> None:
+    document = Document(URI, "abcdef\n", 1, "python", "utf-16")
+    for start, end in keys:
+        where = lsp.Range(lsp.Position(0, start), lsp.Position(0, end))
+        document.apply(lsp.TextDocumentContentChangePartial(where, ""))
+    assert document.deleted == (2, expected)
+    assert document.puts_back(2, expected + "ef")
+    assert not document.puts_back(2, "other")
+    assert not document.puts_back(1, expected)
+    here = lsp.Position(0, 2)
+    document.apply(lsp.TextDocumentContentChangePartial(lsp.Range(here, here), "new"))
+    assert document.deleted is None
+
+
+def test_an_empty_change_deletes_nothing() -> None:
+    document = Document(URI, "ab\n", 1, "python", "utf-16")
+    nothing: Any = lsp.Range(lsp.Position(0, 1), lsp.Position(0, 1))
+    document.apply(lsp.TextDocumentContentChangePartial(nothing, ""))
+    assert document.deleted is None
