@@ -18,12 +18,13 @@ from engine.diffusion.mending import fuses_words, mends
 from engine.diffusion.sampler import StepPolicy, log_likelihood, moves, renoise, reverse_step
 from engine.diffusion.search import DEPTH, Child, judged_search, nearness
 from engine.errors import EditError
+from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
 from engine.models.http import Model
 from engine.models.vocabulary import BOS, MASK
 from engine.regions import Region, normalise
-from engine.syntax import REPORTED_LATE, Judge, SyntaxFault, python_fault
+from engine.syntax import REPORTED_LATE, Judge
 
 MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take seconds
 MAX_SPAN = 20_000  # characters
@@ -109,7 +110,7 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     check(request)
     region = normalise(request.prefix, request.span, request.suffix)
     deadline = started + request.deadline_ms / 1000 if request.deadline_ms else float("inf")
-    parsed = request.language == "python" and python_fault(region.prefix + region.span + region.suffix) is None
+    parsed = is_checked(request.language) and parses(region, region.span, request.language)
     done = ""
     passes = steps = 0
     late = False
@@ -187,7 +188,8 @@ def block_work(
     deadline: float,
 ) -> Work:
     context = make_context(request, denoiser, prefix, suffix)
-    judge = Judge(prefix, suffix, None if parsed else block) if request.language == "python" else None
+    language = request.language
+    judge = Judge(prefix, suffix, language, None if parsed else block) if is_checked(language) else None
     return Work(request, denoiser, region, context, judge, parsed, Random(f"{request.seed}/{len(prefix)}"), deadline)
 
 
@@ -404,8 +406,8 @@ def rank(finalists: Sequence[tuple[str, float]], region: Region, request: EditRe
     """Distinct candidates in the user's form, those that parse first; those that break what parsed left out.
     `finalists`: texts as the model writes them with their scores, best first."""
     found: dict[str, Candidate] = {}
-    check_syntax = request.language == "python"
-    parsed_before = check_syntax and python_fault(region.prefix + region.span + region.suffix) is None
+    checked = is_checked(request.language)
+    parsed_before = checked and parses(region, region.span, request.language)
     for text, score in finalists:
         try:
             restored = region.restore(text)
@@ -413,12 +415,16 @@ def rank(finalists: Sequence[tuple[str, float]], region: Region, request: EditRe
             continue
         if restored == request.span or restored in found or "\ufffd" in restored:
             continue
-        parses = python_fault(region.prefix + text + region.suffix) is None if check_syntax else None
-        if parsed_before and not parses:
+        valid = parses(region, text, request.language) if checked else None
+        if parsed_before and not valid:
             continue
-        found[restored] = Candidate(restored, score, parses)
+        found[restored] = Candidate(restored, score, valid)
     best = sorted(found.values(), key=lambda candidate: candidate.parses is False)
     return tuple(best[: request.candidates])
+
+
+def parses(region: Region, text: str, language: str) -> bool:
+    return syntax_fault(region.prefix + text + region.suffix, language) is None
 
 
 def run_session(

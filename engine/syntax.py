@@ -3,52 +3,32 @@
 from __future__ import annotations
 
 import re
-import warnings
-from dataclasses import dataclass
+
+from engine.languages import SyntaxFault, syntax_fault
 
 ANCHOR = re.compile(r"^(?=[^\s#)\]}'\"])(?!(?:else|elif|except|finally|case)\b)", re.M)
 REPORTED_LATE = 2  # lines: parsers notice some faults only on a later line
-LANDMARK = re.compile(r"^(?:def|class|async def|@|if __name__)", re.M)
-
-
-@dataclass(frozen=True, slots=True)
-class SyntaxFault:
-    """Where the parser gave up: 0-based line and column (code points), and its words."""
-
-    line: int
-    column: int
-    message: str
-
-
-def python_fault(text: str) -> SyntaxFault | None:
-    """The first syntax error of a Python module, or None when it compiles."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(text, "<region>", "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return SyntaxFault(max(0, (error.lineno or 1) - 1), max(0, (error.offset or 1) - 1), error.msg)
-    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        return SyntaxFault(0, 0, str(error) or type(error).__name__)
-    return None
+LANDMARK = {"python": re.compile(r"^(?:def|class|async def|@|if __name__)", re.M)}
+ANY_LANDMARK = re.compile(r"^(?=\w)", re.M)
 
 
 class Judge:
     """Parses candidates of one span. Most are judged on the top-level statements around the span, which
     takes a fraction of the time; `confirm` parses the whole document.
 
-    `prefix` and `suffix` as the model sees them. `broken`: the span, when the document does not parse. A
-    fault below it that stays whatever the span says is another one, and does not count here."""
+    `prefix` and `suffix` as the model sees them, in a language that is checked. `broken`: the span, when the
+    document does not parse. A fault below it that stays whatever the span says is another one, and does not
+    count here."""
 
-    def __init__(self, prefix: str, suffix: str, broken: str | None = None) -> None:
-        self._prefix, self._suffix = prefix, suffix
+    def __init__(self, prefix: str, suffix: str, language: str, broken: str | None = None) -> None:
+        self._prefix, self._suffix, self._language = prefix, suffix, language
         self._near_prefix = prefix[self._start() :]
-        landmarks = [m.start() for m in LANDMARK.finditer(suffix)]
+        landmarks = [m.start() for m in LANDMARK.get(language, ANY_LANDMARK).finditer(suffix)]
         self._near_suffix = suffix[: landmarks[2]] if len(landmarks) > 2 else suffix
         self._others = set[tuple[str, int]]()
-        for neutral in neutral_spans(broken) if broken is not None else ():
+        for neutral in neutral_spans(broken, language) if broken is not None else ():
             for above, below in ((self._near_prefix, self._near_suffix), (prefix, suffix)):
-                fault = python_fault(above + neutral + below)
+                fault = syntax_fault(above + neutral + below, language)
                 if fault and is_below(fault, above + neutral):
                     self._others.add(from_the_end(fault, above + neutral + below))
 
@@ -56,7 +36,7 @@ class Judge:
         """Offset of the last top-level statement before which everything parses."""
         anchors = [m.start() for m in ANCHOR.finditer(self._prefix)]
         for start in anchors[-1:-4:-1]:
-            if python_fault(self._prefix[:start]) is None:
+            if syntax_fault(self._prefix[:start], self._language) is None:
                 return start
         return 0
 
@@ -78,12 +58,14 @@ class Judge:
         return self._own_fault(self._prefix + span + self._suffix) is None
 
     def _own_fault(self, text: str) -> SyntaxFault | None:
-        fault = python_fault(text)
+        fault = syntax_fault(text, self._language)
         return None if fault and from_the_end(fault, text) in self._others else fault
 
 
-def neutral_spans(broken: str) -> tuple[str, str]:
+def neutral_spans(broken: str, language: str) -> tuple[str, str]:
     """What cannot be at fault itself: a statement, or a header when the lines below are its body."""
+    if language != "python":
+        return "\n", "\n{"
     head = "\n" if broken.startswith("\n") else ""
     lines = [line for line in broken.split("\n") if line.strip()] or [""]
     first, last = (line[: len(line) - len(line.lstrip())] for line in (lines[0], lines[-1]))

@@ -105,6 +105,6 @@ def hole_at(document: Document, position: lsp.Position) -> lsp.Range | None:
     start, end = document.line_bounds(position.line)
     content = document.text[start:end].rstrip("\r\n")
     bare = content.strip()
-    if bare in HOLES or bare.startswith("# TODO"):
+    if bare in HOLES or bare.startswith(("# TODO", "// TODO")):
         return document.range(start, start + len(content))
     return None

@@ -1,11 +1,10 @@
-"""The server's own diagnostics: Python syntax errors, by the parser. Must not import torch."""
+"""Syntax errors as diagnostics, by the parser of the document's language. Must not import torch."""
 
 from __future__ import annotations
 
-import warnings
-
 from lsprotocol import types as lsp
 
+from engine.languages import SyntaxFault, syntax_fault
 from lsp_server.text import Document
 
 SOURCE = "redraft"
@@ -15,36 +14,27 @@ SEVERITIES = {
     "information": lsp.DiagnosticSeverity.Information,
     "hint": lsp.DiagnosticSeverity.Hint,
 }
+# Other grammars find errors where there are none: in C's macros, in shell, in templates.
+TRUSTED = ("python", "javascript", "javascriptreact", "typescript", "typescriptreact", "go", "rust", "java", "json")
 MAX_PARSED = 1_000_000  # characters; the parser runs in this process
 
 
 def syntax_diagnostics(document: Document, severity: str) -> list[lsp.Diagnostic]:
-    """The first syntax error of a Python document, or nothing."""
-    if document.language != "python" or len(document.text) > MAX_PARSED:
+    """The first syntax error of a document, or nothing."""
+    if document.language not in TRUSTED or len(document.text) > MAX_PARSED:
         return []
-    text = document.text.removeprefix("\ufeff")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(text, "<document>", "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return [_diagnostic(document, error, severity)]
-    except (ValueError, RecursionError, MemoryError, OverflowError):
-        return []  # NUL bytes, absurd nesting: not something an edit mends
-    return []
+    fault = syntax_fault(document.text.removeprefix("\ufeff"), document.language)
+    return [diagnostic_of(document, fault, severity)] if fault else []
 
 
-def _diagnostic(document: Document, error: SyntaxError, severity: str) -> lsp.Diagnostic:
-    line = min(max(0, (error.lineno or 1) - 1), document.line_count - 1)
-    start, end = document.line_bounds(line)
+def diagnostic_of(document: Document, fault: SyntaxFault, severity: str) -> lsp.Diagnostic:
+    """From the fault to the end of its line."""
+    start, end = document.line_bounds(min(fault.line, document.line_count - 1))
     content = document.text[start:end].rstrip("\r\n")
-    begin = start + min(max(0, (error.offset or 1) - 1), len(content))
-    finish = start + len(content)
-    if error.end_lineno == error.lineno and error.end_offset and error.end_offset > (error.offset or 0):
-        finish = min(finish, start + error.end_offset - 1)
+    begin = start + min(fault.column, len(content))
     return lsp.Diagnostic(
-        range=document.range(begin, max(begin, finish)),
-        message=error.msg,
+        range=document.range(begin, start + len(content)),
+        message=fault.message,
         severity=SEVERITIES[severity],
         source=SOURCE,
         code="syntax",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 
+from engine.languages import statement_lines
 from engine.messages import Candidate, DenoisingState, Diagnostic, EditRequest, EditResult
 from engine.service.client import EngineFailure, EngineUnavailable
 from lsp_server.actions import plain_range
@@ -126,7 +127,7 @@ def region_of(document: Document, intent: Intent, argument: dict[str, Any]) -> t
     if end.character == 0 and end.line > start.line:
         last -= 1  # a selection that ends at a line's start does not mean that line
     if intent == "fix" and "message" in argument:
-        first = line_above(document, first)
+        first, last = statement_lines(document.text, line_above(document, first), last, document.language)
     return document.line_bounds(first)[0], document.line_bounds(last)[1]
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from engine.editing import edit_session, run_session
 from engine.errors import EditError
+from engine.languages import python_fault
 from engine.messages import EditRequest
-from engine.syntax import python_fault
 
 BROKEN = EditRequest("fix", "def f(x):\n", "    return int((x + 1)\n", "\n\nprint(f(2))\n")
 

@@ -14,7 +14,7 @@ from random import Random
 
 import numpy as np
 
-from engine.syntax import python_fault
+from engine.languages import python_fault
 
 Z95 = 1.959963984540054  # two-sided 95% quantile of the normal distribution
 

@@ -22,13 +22,13 @@ from transformers import (
 
 from engine.editing import edit_session, run_session
 from engine.errors import EditError
+from engine.languages import python_fault
 from engine.messages import EditRequest
 from engine.models import loading
 from engine.models.choice import ModelChoice
 from engine.models.denoiser import CanvasItem, Context
 from engine.models.loading import load_choice, load_denoiser, model_kind
 from engine.models.vocabulary import BOS, DEL, MASK
-from engine.syntax import python_fault
 from tests.models.tiny import CODE, save_tokenizer, train_masked
 
 SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}

@@ -1,0 +1,123 @@
+"""Syntax checks by language: Python by its own compiler, others by their tree-sitter grammars.
+
+The grammars come inside the wheel of tree-sitter-language-pack 0.x; version 1 downloads them when they are first
+used, which an editor's tool must not do unasked."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+# LSP language identifiers (LSP 3.17, `TextDocumentItem`) -> names of grammars.
+GRAMMARS = {
+    "bash": "bash",
+    "c": "c",
+    "cpp": "cpp",
+    "csharp": "csharp",
+    "css": "css",
+    "go": "go",
+    "html": "html",
+    "java": "java",
+    "javascript": "javascript",
+    "javascriptreact": "javascript",
+    "json": "json",
+    "kotlin": "kotlin",
+    "lua": "lua",
+    "php": "php",
+    "ruby": "ruby",
+    "rust": "rust",
+    "scala": "scala",
+    "shellscript": "bash",
+    "swift": "swift",
+    "toml": "toml",
+    "typescript": "typescript",
+    "typescriptreact": "tsx",
+    "yaml": "yaml",
+}
+MAX_STATEMENT = 20  # lines that a region may grow to
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxFault:
+    """Where the parser gave up: 0-based line and column (code points), and its words."""
+
+    line: int
+    column: int
+    message: str
+
+
+def is_checked(language: str) -> bool:
+    """Whether the syntax of `language` can be checked."""
+    return language == "python" or language in GRAMMARS
+
+
+def syntax_fault(text: str, language: str) -> SyntaxFault | None:
+    """The first syntax error of a document, or None when it has none or the language is not checked."""
+    if language == "python":
+        return python_fault(text)
+    return grammar_fault(text, GRAMMARS[language]) if language in GRAMMARS else None
+
+
+def python_fault(text: str) -> SyntaxFault | None:
+    """The first syntax error of a Python module, or None when it compiles."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, "<region>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return SyntaxFault(max(0, (error.lineno or 1) - 1), max(0, (error.offset or 1) - 1), error.msg)
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        return SyntaxFault(0, 0, str(error) or type(error).__name__)
+    return None
+
+
+def grammar_fault(text: str, grammar: str) -> SyntaxFault | None:
+    """The first error or missing token in the tree of `text`."""
+    source = text.encode("utf-8", "surrogatepass")
+    root = parser_of(grammar).parse(source).root_node
+    if not root.has_error:
+        return None
+    node = next(faulty(root), root)
+    row, column = node.start_point
+    line = source[node.start_byte - column : node.start_byte]
+    words = f"missing {node.type}" if node.is_missing else "syntax error"
+    return SyntaxFault(row, len(line.decode("utf-8", "replace")), words)
+
+
+def faulty(node: Node) -> Iterator[Node]:
+    """Error and missing nodes below `node`, in the order of the text."""
+    for child in node.children:
+        if child.is_error or child.is_missing:
+            yield child
+        elif child.has_error:
+            yield from faulty(child)
+
+
+def statement_lines(text: str, first: int, last: int, language: str) -> tuple[int, int]:
+    """The lines of the smallest piece of syntax that holds lines `first` to `last` (0-based, inclusive), unless it
+    is long or has an error: then the lines themselves."""
+    if language not in GRAMMARS:
+        return first, last
+    node: Node | None = parser_of(GRAMMARS[language]).parse(text.encode("utf-8", "surrogatepass")).root_node
+    found = first, last
+    while node is not None and node.start_point.row <= first and last <= node.end_point.row:
+        rows = node.end_point.row - node.start_point.row
+        if rows < MAX_STATEMENT and not node.has_error:
+            found = node.start_point.row, node.end_point.row
+        node = next(
+            (c for c in node.children if c.start_point.row <= first and last <= c.end_point.row and c.is_named), None
+        )
+    return found
+
+
+@lru_cache(maxsize=8)
+def parser_of(grammar: str) -> Parser:
+    from tree_sitter_language_pack import get_parser
+
+    return get_parser(cast(Any, grammar))
