@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lsprotocol import types as lsp
 
 from engine.languages import SyntaxFault, syntax_fault
@@ -16,15 +18,26 @@ SEVERITIES = {
 }
 # Other grammars find errors where there are none: in C's macros, in shell, in templates.
 TRUSTED = ("python", "javascript", "javascriptreact", "typescript", "typescriptreact", "go", "rust", "java", "json")
+# In a notebook's cell: magics, shell commands, help, and `await` outside a function, none of which is Python.
+NOTEBOOK = re.compile(r"^[ \t]*[%!?]|\?[ \t]*$|^[ \t]*(?:[\w, ]+=)?[ \t]*(?:await\b|[%!])|^async (?:for|with)\b", re.M)
 MAX_PARSED = 1_000_000  # characters; the parser runs in this process
 
 
 def syntax_diagnostics(document: Document, severity: str) -> list[lsp.Diagnostic]:
     """The first syntax error of a document, or nothing."""
-    if document.language not in TRUSTED or len(document.text) > MAX_PARSED:
+    language = checked_as(document)
+    if language not in TRUSTED or len(document.text) > MAX_PARSED:
         return []
-    fault = syntax_fault(document.text.removeprefix("\ufeff"), document.language)
+    fault = syntax_fault(document.text.removeprefix("\ufeff"), language)
     return [diagnostic_of(document, fault, severity)] if fault else []
+
+
+def checked_as(document: Document) -> str:
+    """The language to parse `document` as; "ipython", which nobody parses, for cells that are not plain Python."""
+    is_cell = document.uri.startswith("vscode-notebook-cell:")
+    return (
+        "ipython" if is_cell and document.language == "python" and NOTEBOOK.search(document.text) else document.language
+    )
 
 
 def diagnostic_of(document: Document, fault: SyntaxFault, severity: str) -> lsp.Diagnostic:

@@ -18,6 +18,7 @@ from engine.languages import statement_lines
 from engine.messages import Candidate, DenoisingState, Diagnostic, EditRequest, EditResult
 from engine.service.client import EngineFailure, EngineUnavailable
 from lsp_server.actions import plain_range
+from lsp_server.diagnostics import checked_as
 from lsp_server.diffs import minimal_edits
 from lsp_server.fix_all import mend_all
 from lsp_server.jobs import Job
@@ -160,7 +161,7 @@ def make_request(
         document.text[:start],
         document.text[start:end],
         document.text[end:],
-        language=document.language,
+        language=checked_as(document),
         instruction=instruction[:2000] if isinstance(instruction, str) and instruction.strip() else None,
         diagnostics=diagnostics,
         strength=settings.strength,

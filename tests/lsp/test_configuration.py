@@ -201,6 +201,15 @@ async def test_cancel_says_how_many_edits_it_ended() -> None:
         assert await client.command("redraft.cancel") == {"cancelled": 0}
 
 
+async def weights_replaced(client: RawClient, folder: Path, weights: bytes, expected: str) -> None:
+    """A new checkpoint appears as training writes it, and the engine says what became of it."""
+    (folder / "new").write_bytes(weights)
+    (folder / "new").rename(folder / "model.safetensors")
+    async with asyncio.timeout(ANSWER_WITHIN_S):
+        while expected not in (await client.command("redraft.status"))["engine"]["message"]:
+            await asyncio.sleep(0.05)
+
+
 async def test_another_model_takes_over_while_the_server_runs(tmp_path: Path) -> None:
     """The real engine, with a folder of the user's; a broken one is refused and the next choice is served."""
     folder, broken = tmp_path / "mine", tmp_path / "broken"
@@ -214,6 +223,11 @@ async def test_another_model_takes_over_while_the_server_runs(tmp_path: Path) ->
         assert (chosen["kind"], chosen["message"]) == ("Normal", "ready: mine"), chosen
         mine = (await client.command("redraft.status"))["engine"]
         answer = await client.command("redraft.fix", {"uri": "file:///a.py", "range": LINE, "apply": False})
+        assert answer["candidates"], answer
+        await weights_replaced(client, folder, (EMBEDDED / "model.safetensors").read_bytes(), "ready, weights reloaded")
+        await weights_replaced(client, folder, b"half a file", "kept the old weights")
+        assert (await client.command("redraft.status"))["engine"]["pid"] == mine["pid"]
+        answer = await client.command("redraft.rewrite", {"uri": "file:///a.py", "range": LINE, "apply": False})
         assert answer["candidates"], answer
         chosen = await client.command("redraft.selectModel", {"path": str(broken)})
         assert chosen["kind"] == "Error"

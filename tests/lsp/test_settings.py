@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from lsp_server.secrets import excluded_by
-from lsp_server.settings import Settings, project_settings, updated
+from lsp_server.settings import CLIENT_KEYS, KEYS, TRUSTED_KEYS, Settings, project_settings, updated
 
 
 def test_values_are_taken_and_wrong_ones_named_with_the_valid_ones() -> None:
@@ -64,3 +66,25 @@ def test_own_globs_are_added() -> None:
     assert not excluded_by("file:///home/me/generated/x.py")
     assert excluded_by("file:///home/me/generated/x.py", ["generated"])
     assert excluded_by("file:///home/me/generated/x.py", ["/home/*/generated/*"])
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| `(.+?)` \|", (ROOT / "docs" / "server.md").read_text(), re.M)
+    defaults = {key: getattr(Settings(), name) for key, (name, _) in {**KEYS, **TRUSTED_KEYS}.items()}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in defaults.items()}
+    assert {key: json.loads(default) for key, default in rows} == plain
+
+
+def test_vs_code_knows_the_same_settings_and_defaults() -> None:
+    package = json.loads((ROOT / "editors" / "vscode" / "package.json").read_text())
+    known = {
+        key.removeprefix("redraft."): value["default"]
+        for key, value in package["contributes"]["configuration"]["properties"].items()
+    }
+    for key, (name, _) in {**KEYS, **TRUSTED_KEYS}.items():
+        default = getattr(Settings(), name)
+        assert known[key] == (list(default) if isinstance(default, tuple) else default), key
+    assert set(known) <= {*KEYS, *TRUSTED_KEYS, *CLIENT_KEYS}
