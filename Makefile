@@ -26,10 +26,12 @@ stress: $(STAMP)  # the tests of robustness with all their cases (about half an 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	editors/nvim/scripts/lint.sh
 
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	editors/nvim/scripts/lint.sh --fix
 
 typecheck: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
