@@ -17,6 +17,16 @@ from engine.messages import PROTOCOL_VERSION, Candidate, DenoisingState, EditReq
 from engine.service import frames
 
 Answer = Callable[[EditRequest], Sequence[str]]
+CLAMP = """def clamp(value, low, high):
+    if value < low:
+        return low
+    if value > high:
+        return low
+    return value
+"""
+BOTH = CLAMP.replace("if value < low:", "if low > value:").replace(
+    "high:\n        return low", "high:\n        return high"
+)
 
 
 class ScriptedEngine:
@@ -104,3 +114,8 @@ def half_done(text: str, share: float) -> str:
     """`text` with its later part still masked."""
     shown = round(len(text) * share)
     return text[:shown] + "".join(char if char.isspace() else "\u2591" for char in text[shown:])
+
+
+def two_suggestions(request: EditRequest) -> Sequence[str]:
+    """Two changes; then one, which takes a line away."""
+    return [BOTH, CLAMP.replace("    return value\n", "")] if request.span == CLAMP else [request.span + "# seen\n"]

@@ -2,61 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from nvim_driver import Nvim
+from scripted_engine import BOTH, CLAMP, ScriptedEngine, two_suggestions
 
-import pytest
-from nvim_driver import VERSIONS, Nvim, find_nvim, setup
-from scripted_engine import ScriptedEngine
-
-from engine.messages import EditRequest
-
-CLAMP = """def clamp(value, low, high):
-    if value < low:
-        return low
-    if value > high:
-        return low
-    return value
-"""
-BOTH = CLAMP.replace("if value < low:", "if low > value:").replace(
-    "high:\n        return low", "high:\n        return high"
-)
 FIRST_ONLY = CLAMP.replace("if value < low:", "if low > value:")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[ScriptedEngine]:
-    engine = ScriptedEngine()
-    yield engine
-    engine.close()
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def nvim(request: pytest.FixtureRequest, engine: ScriptedEngine) -> Iterator[Nvim]:
-    settings = {
-        "engine": {"url": engine.url},
-        "inline": {"enable": True, "debounceMs": 0},
-        "instructions": ["add type hints"],
-    }
-    editor = Nvim(find_nvim(request.param), *setup(settings))
-    yield editor
-    editor.close()
-
-
-@pytest.fixture
-def clamp(nvim: Nvim, engine: ScriptedEngine, tmp_path: Path) -> Nvim:
-    """The editor on a file of its own, the cursor on line 1."""
-    file = tmp_path / "clamp.py"
-    file.write_text(CLAMP)
-    engine.script(two_suggestions)
-    nvim.keys("<Esc>")
-    nvim.open(file)
-    return nvim
-
-
-def two_suggestions(request: EditRequest) -> list[str]:
-    """Two changes; then one, which takes a line away."""
-    return [BOTH, CLAMP.replace("    return value\n", "")] if request.span == CLAMP else [request.span + "# seen\n"]
 
 
 def text(nvim: Nvim) -> str:

@@ -44,6 +44,7 @@ end, { desc = 'Redraft: previous inline suggestion' })
 for name, link in pairs({
   RedraftRegion = 'CursorLine',
   RedraftText = 'Normal',
+  RedraftChanged = 'DiffText',
   RedraftMask = 'NonText',
   RedraftAdd = 'DiffAdd',
   RedraftAddText = 'DiffText',
@@ -59,7 +60,7 @@ vim.api.nvim_create_autocmd('LspAttach', {
   callback = function(event)
     local client = vim.lsp.get_client_by_id(event.data.client_id)
     if client and client.name == 'redraft' then
-      require('redraft.commands').on_attach(client, event.buf)
+      require('redraft.inline').attach(client, event.buf)
     end
   end,
 })

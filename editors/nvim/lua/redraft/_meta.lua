@@ -36,6 +36,7 @@
 ---@field step integer
 ---@field of integer
 ---@field text string
+---@field changed lsp.Range[] What differs in `text` from the state before it; its lines are those of `text`.
 
 ---@class redraft.Status
 ---@field busy boolean

@@ -240,13 +240,4 @@ function M.rewrite_motion()
   rewrite({ buf = api.nvim_get_current_buf(), range = { first = first, last = last }, words = {}, bang = false })
 end
 
---- What the editor does by itself for a server: inline completion, if its settings ask for it.
----@param client vim.lsp.Client
----@param buf integer
-function M.on_attach(client, buf)
-  if vim.tbl_get(client, 'settings', 'redraft', 'inline', 'enable') then
-    require('redraft.inline').enable(client, buf)
-  end
-end
-
 return M

@@ -19,6 +19,9 @@ local function tell_servers(settings)
   for _, client in ipairs(vim.lsp.get_clients({ name = 'redraft' })) do
     client.settings = vim.tbl_deep_extend('force', client.settings, settings)
     client:notify('workspace/didChangeConfiguration', { settings = client.settings })
+    for buf in pairs(client.attached_buffers) do
+      require('redraft.inline').attach(client, buf)
+    end
   end
 end
 

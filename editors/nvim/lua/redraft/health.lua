@@ -27,7 +27,7 @@ local function check_command(cmd)
   end
   if vim.fn.executable(cmd[1]) == 0 then
     health.error(('%s cannot be run'):format(cmd[1]), {
-      'pip install redraft, in a virtual environment of its own say',
+      'Install the server from a clone of the repository: pip install . in a virtual environment of its own',
       "then name the program: vim.lsp.config('redraft', { cmd = { '/path/to/venv/bin/redraft-lsp' } })",
     })
     return

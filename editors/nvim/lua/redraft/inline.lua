@@ -117,11 +117,18 @@ local function enable_native(buf, group)
   end
 end
 
---- Shows suggestions in a buffer while the user types.
+--- Shows suggestions in a buffer while the user types, or no longer, as the server's settings say now.
 ---@param client vim.lsp.Client
 ---@param buf integer
-function M.enable(client, buf)
+function M.attach(client, buf)
   local group = api.nvim_create_augroup('redraft.inline.' .. buf, {})
+  if not vim.tbl_get(client, 'settings', 'redraft', 'inline', 'enable') then
+    hide(buf)
+    if native(buf) then
+      vim.lsp.inline_completion.enable(false, { bufnr = buf })
+    end
+    return
+  end
   if native(buf) then
     enable_native(buf, group)
     return

@@ -14,19 +14,19 @@ function M.lines_of(range)
   return first, range['end'].character == 0 and last > first and last - 1 or last
 end
 
---- Text as virtual text: tabs do not align there, and masks have a colour of their own.
+---@alias redraft.Chunk [string, string] Text and its highlight, as in virtual text.
+
+--- Appends a text, its masks in a colour of their own. Tabs do not align in virtual text.
+---@param found redraft.Chunk[]
 ---@param text string
+---@param group string
 ---@param tabstop integer
----@param width integer Filled up with spaces to cover what is below.
----@return [string, string][]
-local function chunks(text, tabstop, width)
-  local found = {}
+local function append(found, text, group, tabstop)
   text = text:gsub('\t', (' '):rep(tabstop))
-  text = text .. (' '):rep(width - vim.fn.strdisplaywidth(text))
   while text ~= '' do
     local start = text:find(MASK, 1, true)
     if start ~= 1 then
-      table.insert(found, { text:sub(1, (start or 0) - 1), 'RedraftText' })
+      table.insert(found, { text:sub(1, (start or 0) - 1), group })
       text = start and text:sub(start) or ''
     else
       local stop = #MASK
@@ -37,30 +37,77 @@ local function chunks(text, tabstop, width)
       text = text:sub(stop + 1)
     end
   end
+end
+
+---@class redraft.Drawn One line of a denoising state.
+---@field text string
+---@field changed [integer, integer][] What the last step changed: first and last byte, 0-based, last exclusive.
+
+--- A line as virtual text, filled up with spaces to cover what is below it.
+---@param line redraft.Drawn
+---@param tabstop integer
+---@param width integer
+---@return redraft.Chunk[]
+local function chunks(line, tabstop, width)
+  local found, at = {}, 0
+  for _, part in ipairs(line.changed) do
+    append(found, line.text:sub(at + 1, part[1]), 'RedraftText', tabstop)
+    append(found, line.text:sub(part[1] + 1, part[2]), 'RedraftChanged', tabstop)
+    at = part[2]
+  end
+  append(found, line.text:sub(at + 1), 'RedraftText', tabstop)
+  local filled = vim.iter(found):fold(0, function(sum, chunk)
+    return sum + vim.fn.strdisplaywidth(chunk[1])
+  end)
+  append(found, (' '):rep(width - filled), 'RedraftText', tabstop)
   return found
+end
+
+--- The lines of a state's own text, with what the step has changed in them.
+---@param state redraft.Denoise
+---@param encoding 'utf-8'|'utf-16'|'utf-32'
+---@return redraft.Drawn[]
+local function state_lines(state, encoding)
+  local lines = vim.tbl_map(function(text)
+    return { text = text, changed = {} }
+  end, hunks.split(state.text))
+  for _, range in ipairs(state.changed) do
+    for row = range.start.line, range['end'].line do
+      local line = lines[row + 1]
+      local function byte(position, otherwise)
+        return row == position.line and vim.str_byteindex(line.text, encoding, position.character, false) or otherwise
+      end
+      table.insert(line.changed, { byte(range.start, 0), byte(range['end'], #line.text) })
+    end
+  end
+  return lines
 end
 
 --- The lines that the document would have with `state.text` in its place.
 ---@param buf integer
 ---@param state redraft.Denoise
 ---@param encoding 'utf-8'|'utf-16'|'utf-32'
----@return string[]
+---@return redraft.Drawn[]
 local function wanted_lines(buf, state, encoding)
   local first, last = M.lines_of(state.range)
-  local lines = hunks.split(state.text)
+  local lines = state_lines(state, encoding)
   if last < state.range['end'].line then
-    if lines[#lines] == '' then
+    if lines[#lines].text == '' then
       table.remove(lines)
     end
-  else
-    local function line(row)
-      return api.nvim_buf_get_lines(buf, row, row + 1, false)[1] or ''
-    end
-    local head, tail = line(first), line(last)
-    lines[1] = head:sub(1, vim.str_byteindex(head, encoding, state.range.start.character, false)) .. lines[1]
-    lines[#lines] = lines[#lines]
-      .. tail:sub(vim.str_byteindex(tail, encoding, state.range['end'].character, false) + 1)
+    return lines
   end
+  local function line(row)
+    return api.nvim_buf_get_lines(buf, row, row + 1, false)[1] or ''
+  end
+  local head, tail = line(first), line(last)
+  head = head:sub(1, vim.str_byteindex(head, encoding, state.range.start.character, false))
+  lines[1].text = head .. lines[1].text
+  lines[1].changed = vim.tbl_map(function(part)
+    return { part[1] + #head, part[2] + #head }
+  end, lines[1].changed)
+  lines[#lines].text = lines[#lines].text
+    .. tail:sub(vim.str_byteindex(tail, encoding, state.range['end'].character, false) + 1)
   return lines
 end
 
@@ -85,10 +132,10 @@ function M.draw(buf, state, encoding)
   local lines, tabstop = wanted_lines(buf, state, encoding), vim.bo[buf].tabstop
   local present = api.nvim_buf_get_lines(buf, first, last + 1, false)
   for i, old in ipairs(present) do
-    local text = lines[i] or ''
-    if text ~= old then
+    local line = lines[i] or { text = '', changed = {} }
+    if line.text ~= old then
       api.nvim_buf_set_extmark(buf, namespace, first + i - 1, 0, {
-        virt_text = chunks(text, tabstop, vim.fn.strdisplaywidth(old)),
+        virt_text = chunks(line, tabstop, vim.fn.strdisplaywidth(old)),
         virt_text_pos = 'overlay',
         hl_mode = 'combine',
       })
@@ -96,8 +143,8 @@ function M.draw(buf, state, encoding)
   end
   if #lines > #present then
     api.nvim_buf_set_extmark(buf, namespace, last, 0, {
-      virt_lines = vim.tbl_map(function(text)
-        return chunks(text, tabstop, 0)
+      virt_lines = vim.tbl_map(function(line)
+        return chunks(line, tabstop, 0)
       end, vim.list_slice(lines, #present + 1)),
     })
   end
