@@ -154,6 +154,16 @@ class Nvim:
         marks = [m for m in self.drawn("suggestions") if m.get("virt_text_pos") == "eol"]
         return [m["virt_text"][0][0].strip() for m in marks]
 
+    def ghost(self) -> str:
+        """The inline suggestion on the screen: drawn by the plugin, or by Neovim 0.12 itself."""
+        marks = self.drawn("inline") or self.lua("""
+            local space = vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
+            local found = space and vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { details = true }) or {}
+            return vim.tbl_map(function(mark) return mark[4] end, found)
+        """)
+        lines = [line for mark in marks for line in [mark.get("virt_text", []), *mark.get("virt_lines", [])]]
+        return "\n".join("".join(part[0] for part in line) for line in lines)
+
     def close(self) -> None:
         self._process.terminate()
         self._process.wait(10)

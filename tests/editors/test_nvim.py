@@ -178,6 +178,8 @@ def test_a_killed_engine_is_started_again(nvim: Nvim, tmp_path: Path) -> None:
     nvim.wait("the mistake is reported", nvim.diagnostics)
     nvim.command("Redraft fix")
     fixed(nvim, file)
+    nvim.keys(":Redraft restart engine<CR>")
+    nvim.wait("the engine is another one", lambda: "engine ready" in nvim.messages())
 
 
 def test_a_setting_counts_at_once_and_after_a_restart(nvim: Nvim, tmp_path: Path) -> None:

@@ -115,23 +115,13 @@ def test_an_inline_suggestion_is_shown_typed_along_and_accepted(clamp: Nvim, eng
     engine.script(lambda request: [wanted.removeprefix(request.prefix.rsplit("\n", 1)[-1])])
     clamp.command("imap <Tab> <Plug>(redraft-inline-accept)")
     clamp.keys("Go    ret")
-    clamp.wait("the suggestion is there", lambda: ghost(clamp).endswith("abs(value)"))
+    clamp.wait("the suggestion is there", lambda: clamp.ghost().endswith("abs(value)"))
     clamp.keys("u")
-    clamp.wait("what is typed leaves it", lambda: ghost(clamp) == "rn abs(value)")
+    clamp.wait("what is typed leaves it", lambda: clamp.ghost() == "rn abs(value)")
     clamp.keys("<Tab>")
     clamp.wait("the suggestion is in the text", lambda: clamp.lines()[-1] == wanted)
     assert clamp.mode() == "i"
-    assert ghost(clamp) == ""
-
-
-def ghost(nvim: Nvim) -> str:
-    """The inline suggestion on the screen: drawn by the plugin on 0.11, by Neovim itself on 0.12."""
-    marks = nvim.drawn("inline") or nvim.lua("""
-        local space = vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
-        local found = space and vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { details = true }) or {}
-        return vim.tbl_map(function(mark) return mark[4] end, found)
-    """)
-    return "".join(part[0] for mark in marks for part in mark.get("virt_text", []))
+    assert clamp.ghost() == ""
 
 
 def test_commands_are_completed_and_no_key_is_taken(clamp: Nvim) -> None:

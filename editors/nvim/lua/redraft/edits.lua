@@ -89,6 +89,10 @@ local function settle(buf, edit, err, outcome, encoding)
   if err then
     M.warn(err.message)
   elseif outcome and outcome.proposal and outcome.proposal ~= vim.NIL then
+    if not vim.bo[buf].modifiable then
+      M.warn("'modifiable' is off in this file, nothing was changed")
+      return
+    end
     local row = row_of(buf, edit)
     local first, last = preview.lines_of(outcome.proposal.range)
     local above = last - first + 1 - #edit.lines -- a fix looks one line up
