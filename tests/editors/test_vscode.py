@@ -1,7 +1,7 @@
-"""Redraft in the real VS Code: the built .vsix in code-server, driven in Chromium.
+"""Redraft in the real VS Code: the built .vsix in code-server, driven in Chromium, with the embedded model.
 
-Set-up: tests/editors/setup_code_server.sh, chromium, and `npm run package` in editors/vscode. Without them
-these tests are skipped, in CI they fail.
+Set-up: `make vscode`; a missing piece is a failure. What depends on an edit's exact timing or on several
+suggestions runs against a scripted engine instead.
 """
 
 from __future__ import annotations
@@ -9,16 +9,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
-
-pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-
 from playwright.sync_api import Browser
 from scripted_engine import ScriptedEngine
-from vscode_driver import CodeServer, Workbench, chromium_browser, missing, wait_for, workbench
+from vscode_driver import MACHINE_SETTINGS, CodeServer, Workbench, chromium_browser, missing, wait_for, workbench
 
 from engine.messages import EditRequest
 
@@ -37,21 +33,19 @@ def mean(values):
     return total
 """
 BROKEN = "def area(width, height)\n    return width * height\n"
+TWICE_BROKEN = 'def area(width, height)\n    """In metres."""\n    return width * height)\n'
 
 
 def two_changes(request: EditRequest) -> list[str]:
-    """The second return mended and the last line renamed: two hunks; and a second suggestion."""
+    """One suggestion of two hunks, and another."""
     mended = request.span.replace("if value > high:\n        return low", "if value > high:\n        return high")
     return [mended.replace("if value < low:", "if low > value:"), request.span.replace("value", "x")]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def set_up() -> None:
-    reason = missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
+    if reason := missing():
+        pytest.fail(f"{reason}: run `make vscode`", pytrace=False)
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +62,16 @@ def browser(set_up: None) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def scripted(browser: Browser, engine: ScriptedEngine) -> Iterator[Workbench]:
-    """A workbench whose engine is the scripted one."""
-    with workbench(CodeServer({"redraft.engine.url": engine.url}), browser) as bench:
+def real(browser: Browser) -> Iterator[Workbench]:
+    """A workbench with the embedded model."""
+    with workbench(CodeServer(), browser) as bench:
         yield bench
 
 
 @pytest.fixture(scope="module")
-def real(browser: Browser) -> Iterator[Workbench]:
-    """A workbench with the embedded model."""
-    with workbench(CodeServer(), browser) as bench:
+def scripted(browser: Browser, engine: ScriptedEngine) -> Iterator[Workbench]:
+    """A workbench whose engine is the scripted one."""
+    with workbench(CodeServer({**MACHINE_SETTINGS, "redraft.engine.url": engine.url}), browser) as bench:
         yield bench
 
 
@@ -96,6 +90,16 @@ def opened(bench: Workbench, name: str, text: str | bytes = FUNCTIONS) -> Workbe
     return bench
 
 
+def fix(bench: Workbench, first: int, last: int) -> None:
+    bench.page.locator(".squiggly-error").first.wait_for()
+    bench.select_lines(first, last)
+    bench.page.keyboard.press("Control+Alt+.")
+
+
+def text_becomes(bench: Workbench, text: str, what: str) -> None:
+    wait_for(lambda: bench.text().rstrip("\n") == text.rstrip("\n"), what)
+
+
 def rewrite(bench: Workbench, first: int, last: int, instruction: str = "") -> None:
     bench.select_lines(first, last)
     bench.page.keyboard.press("Control+Alt+r")
@@ -104,23 +108,113 @@ def rewrite(bench: Workbench, first: int, last: int, instruction: str = "") -> N
     bench.page.keyboard.press("Enter")
 
 
-def test_one_change_accepted_one_rejected_and_all_of_it_undone_at_once(
-    scripted: Workbench, engine: ScriptedEngine
-) -> None:
-    bench = opened(scripted, "review.py")
-    engine.script(two_changes)
-    rewrite(bench, 1, 6, "mend it")
-    wait_for(lambda: bench.lenses("Reject").count() == 3, "two changes to decide, and all")  # two, and "Reject all"
-    assert "if low > value:" in bench.text()
-    assert "return high" in bench.text()
+def another_server(bench: Workbench, before: list[int]) -> list[int]:
+    return wait_for(
+        lambda: (now := bench.server.processes("lsp_server")) and set(now).isdisjoint(before) and now, "another server"
+    )
+
+
+def test_fix_from_the_light_bulb_and_undo(real: Workbench) -> None:
+    bench = opened(real, "bulb.py", BROKEN)
+    bench.page.locator(".squiggly-error").first.wait_for()
+    bench.go_to(1, 24)
+    bench.page.keyboard.press("Control+.")
+    bench.page.locator(".action-widget .monaco-list-row", has_text="Fix with Redraft").first.click()
+    wait_for(lambda: bench.lenses("Accept").count(), "a suggestion")
+    assert bench.text().startswith("def area(width, height):\n")
+    bench.page.keyboard.press("Control+Enter")
+    wait_for(lambda: bench.page.locator(".squiggly-error").count() == 0, "the error is gone")
+    bench.page.keyboard.press("Control+z")
+    text_becomes(bench, BROKEN, "undone")
+
+
+def test_one_change_accepted_one_rejected_and_all_of_it_undone_at_once(real: Workbench) -> None:
+    bench = opened(real, "hunks.py", TWICE_BROKEN)
+    fix(bench, 1, 3)
+    wait_for(lambda: bench.lenses("Reject").count() == 3, "two changes to decide, and all")
+    assert bench.lines()[:3] == ["def area(width, height):", '    """In metres."""', "    return width * height"]
     bench.lenses("Accept").first.click()
     wait_for(lambda: bench.lenses("Reject").count() == 1, "one change to decide")
     bench.page.keyboard.press("Alt+n")
     wait_for(lambda: bench.lenses("Accept").count() == 0, "the review is over")
-    assert bench.text().rstrip("\n") == FUNCTIONS.replace("if value < low:", "if low > value:").rstrip("\n")
+    text_becomes(bench, TWICE_BROKEN.replace('height)\n    "', 'height):\n    "'), "one accepted, one rejected")
     bench.page.keyboard.press("Control+z")
-    wait_for(lambda: bench.text().rstrip("\n") == FUNCTIONS.rstrip("\n"), "one undo brings the original back")
+    text_becomes(bench, TWICE_BROKEN, "one undo brings the original back")
     bench.page.locator(".tab.active.dirty").wait_for(state="detached")
+
+
+def test_emoji_and_crlf_stay_as_they_are(real: Workbench) -> None:
+    text = 'name = "👩‍👩‍👧 é"  # 𝑣\r\n' + BROKEN.replace("\n", "\r\n") + 'last = "🎉"'
+    bench = opened(real, "crlf.py", text.encode())
+    fix(bench, 2, 3)
+    wait_for(lambda: bench.lenses("Accept").count(), "the review")
+    bench.page.keyboard.press("Control+Enter")
+    wait_for(lambda: bench.lenses("Accept").count() == 0, "accepted")
+    bench.save()
+    assert (bench.server.workspace / "crlf.py").read_bytes().decode() == text.replace("height)\r", "height):\r")
+
+
+def test_a_selection_is_rewritten_before_the_eyes_and_rejecting_leaves_no_trace(real: Workbench) -> None:
+    bench = opened(real, "rewrite.py")
+    rewrite(bench, 8, 13, "use sum")
+    wait_for(lambda: "░" in bench.overlay(), "masks on the screen")
+    done = wait_for(lambda: bench.lenses("Accept").count() or bench.notifications(), "an answer", 120)
+    if done and bench.lenses("Accept").count():
+        assert bench.text().rstrip("\n") != FUNCTIONS.rstrip("\n")
+        bench.page.keyboard.press("Control+Backspace")
+    else:  # the small model may have nothing better: then it says so
+        assert any("no better text was found" in text for text in bench.notifications())
+        bench.clear_notifications()
+    text_becomes(bench, FUNCTIONS, "the original")
+    bench.page.locator(".tab.active.dirty").wait_for(state="detached")
+
+
+def test_the_engine_is_killed_and_the_next_edit_starts_another(real: Workbench) -> None:
+    bench = opened(real, "killed.py", BROKEN)
+    engines = wait_for(lambda: bench.server.processes("engine.service.daemon"), "an engine")
+    for process in engines:
+        os.kill(process, signal.SIGKILL)
+    fix(bench, 1, 2)
+    wait_for(lambda: bench.lenses("Accept").count(), "a suggestion of a new engine", 120)
+    bench.page.keyboard.press("Control+Enter")
+    assert set(bench.server.processes("engine.service.daemon")).isdisjoint(engines)
+
+
+def test_the_server_is_restarted_or_killed_and_works_again(real: Workbench) -> None:
+    bench = opened(real, "restart.py", BROKEN)
+    first = bench.server.processes("lsp_server")
+    bench.command("Redraft: Restart Server")
+    second = another_server(bench, first)
+    for process in second:
+        os.kill(process, signal.SIGKILL)
+    another_server(bench, second)
+    bench.status("Redraft", exactly=True)
+    bench.focus()
+    fix(bench, 1, 2)
+    wait_for(lambda: bench.lenses("Accept").count(), "an edit by the third server")
+    bench.page.keyboard.press("Control+Enter")
+
+
+def test_settings_restart_the_server_only_when_they_must(real: Workbench) -> None:
+    bench = opened(real, "settings.py", BROKEN)
+    squiggle = bench.page.locator(".squiggly-error")
+    squiggle.first.wait_for()
+    before = bench.server.processes("lsp_server")
+    bench.change_settings({"redraft.diagnostics.enable": False})
+    wait_for(lambda: squiggle.count() == 0, "no more diagnostics")
+    assert bench.server.processes("lsp_server") == before
+    bench.change_settings({"redraft.logLevel": "debug", "redraft.diagnostics.enable": True})
+    another_server(bench, before)
+    squiggle.first.wait_for()
+
+
+def test_the_status_says_what_runs(real: Workbench) -> None:
+    bench = opened(real, "status.py", BROKEN)
+    bench.command("Redraft: Status")
+    rows = bench.page.locator(".quick-input-list .monaco-list-row")
+    rows.filter(has_text="parameters, on cpu").wait_for(timeout=60_000)
+    assert rows.filter(has_text="redraft.interpreter").count() == 1
+    bench.page.keyboard.press("Escape")
 
 
 def test_the_instruction_goes_to_the_engine_while_it_is_typed_and_is_remembered(
@@ -140,7 +234,7 @@ def test_the_instruction_goes_to_the_engine_while_it_is_typed_and_is_remembered(
     assert engine.requests[0].span == "".join(FUNCTIONS.splitlines(True)[:6])
     wait_for(lambda: bench.lenses("Accept").count(), "the review")
     bench.page.keyboard.press("Control+Backspace")
-    wait_for(lambda: bench.text().rstrip("\n") == FUNCTIONS.rstrip("\n"), "all rejected")
+    text_becomes(bench, FUNCTIONS, "all rejected")
     bench.page.keyboard.press("Control+Alt+r")
     bench.page.locator(".quick-input-list .monaco-list-row", has_text="use early returns").wait_for()
     bench.page.keyboard.press("Escape")
@@ -200,22 +294,8 @@ def test_suggestions_are_gone_through_and_rejecting_leaves_no_trace(
     wait_for(lambda: "if low > value:" in bench.text(), "leaving the list changes nothing")
     bench.focus()
     bench.page.keyboard.press("Control+Backspace")
-    wait_for(lambda: bench.text().rstrip("\n") == FUNCTIONS.rstrip("\n"), "the original")
+    text_becomes(bench, FUNCTIONS, "the original")
     bench.page.locator(".tab.active.dirty").wait_for(state="detached")
-
-
-def test_emoji_and_crlf_stay_as_they_are(scripted: Workbench, engine: ScriptedEngine) -> None:
-    text = 'name = "👩‍👩‍👧 é"\r\n' + FUNCTIONS.replace("value", "𝑣").replace("\n", "\r\n")
-    bench = opened(scripted, "crlf.py", text.encode())
-    engine.script(lambda request: [request.span.replace("𝑣 < low", "low > 𝑣")])
-    rewrite(bench, 2, 7)
-    wait_for(lambda: bench.lenses("Accept").count(), "the review")
-    assert "\r\n" in engine.requests[0].span
-    bench.page.keyboard.press("Control+Enter")
-    wait_for(lambda: bench.lenses("Accept").count() == 0, "accepted")
-    bench.save()
-    saved = (bench.server.workspace / "crlf.py").read_bytes().decode()
-    assert saved == text.replace("𝑣 < low", "low > 𝑣")
 
 
 def test_the_last_line_without_its_ending(scripted: Workbench, engine: ScriptedEngine) -> None:
@@ -238,90 +318,27 @@ def test_files_with_secrets_stay_here(scripted: Workbench, engine: ScriptedEngin
     bench.clear_notifications()
 
 
-def test_settings_restart_the_server_only_when_they_must(scripted: Workbench) -> None:
-    bench = opened(scripted, "settings.py", BROKEN)
-    squiggle = bench.page.locator(".squiggly-error")
-    squiggle.first.wait_for()
-    before = bench.server.processes("lsp_server")
-    bench.change_settings({"redraft.diagnostics.enable": False})
-    wait_for(lambda: squiggle.count() == 0, "no more diagnostics")
-    assert bench.server.processes("lsp_server") == before
-    bench.change_settings({"redraft.logLevel": "debug", "redraft.diagnostics.enable": True})
-    wait_for(lambda: (now := bench.server.processes("lsp_server")) and now != before, "another server")
-    squiggle.first.wait_for()
-
-
-def test_the_server_is_restarted_and_goes_on(scripted: Workbench, engine: ScriptedEngine) -> None:
-    bench = opened(scripted, "restart.py")
-    before = bench.server.processes("lsp_server")
-    bench.command("Redraft: Restart Server")
-    wait_for(lambda: (now := bench.server.processes("lsp_server")) and now != before, "another server")
-    engine.script(two_changes)
+def test_ghost_text_once_the_setting_allows_it(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "inline.py", "def double(x):\n    \n")
+    engine.script(lambda request: ["return 2 * x"] if request.intent == "fill" else [])
+    bench.change_settings({"redraft.inline.enable": True})
     bench.focus()
-    rewrite(bench, 1, 6)
-    wait_for(lambda: bench.lenses("Accept").count(), "an edit by the new server")
-    bench.page.keyboard.press("Control+Enter")
-
-
-def test_a_server_that_dies_is_started_again(scripted: Workbench, engine: ScriptedEngine) -> None:
-    bench = opened(scripted, "dies.py")
-    before = bench.server.processes("lsp_server")
-    for process in before:
-        os.kill(process, signal.SIGKILL)
-    wait_for(lambda: (now := bench.server.processes("lsp_server")) and now != before, "another server")
-    bench.status("Redraft")
-    engine.script(two_changes)
-    rewrite(bench, 1, 6)
-    wait_for(lambda: bench.lenses("Accept").count(), "an edit by the new server")
-    bench.page.keyboard.press("Control+Enter")
-
-
-def test_fix_from_the_light_bulb_with_the_embedded_model(real: Workbench) -> None:
-    bench = opened(real, "bulb.py", BROKEN)
-    bench.page.locator(".squiggly-error").first.wait_for()
-    bench.go_to(1, 24)
-    bench.page.keyboard.press("Control+.")
-    action = bench.page.locator(".action-widget .monaco-list-row", has_text="Fix with Redraft")
-    action.first.wait_for()
-    bench.page.keyboard.press("Enter")
-    wait_for(lambda: bench.lenses("Accept").count(), "a suggestion", 120)
-    bench.page.keyboard.press("Control+Enter")
-    wait_for(lambda: bench.page.locator(".squiggly-error").count() == 0, "the error is gone")
-    bench.page.keyboard.press("Control+z")
-    wait_for(lambda: bench.text().rstrip("\n") == BROKEN.rstrip("\n"), "undone")
-
-
-def test_the_engine_is_killed_and_the_next_edit_starts_another(real: Workbench) -> None:
-    bench = opened(real, "killed.py", BROKEN)
-    bench.page.locator(".squiggly-error").first.wait_for()
-    for process in bench.server.processes("engine.service.daemon"):
-        os.kill(process, signal.SIGKILL)
-    bench.go_to(1, 1)
-    bench.page.keyboard.press("Control+Alt+.")
-    wait_for(lambda: bench.lenses("Accept").count(), "a suggestion of a new engine", 120)
-    bench.page.keyboard.press("Control+Enter")
-    assert bench.server.processes("engine.service.daemon")
-
-
-def test_the_status_says_what_runs(real: Workbench) -> None:
-    bench = opened(real, "status.py", BROKEN)
-    bench.command("Redraft: Status")
-    rows = bench.page.locator(".quick-input-list .monaco-list-row")
-    rows.filter(has_text="parameters, on cpu").wait_for(timeout=60_000)
-    assert rows.filter(has_text="redraft.interpreter").count() == 1
-    bench.page.keyboard.press("Escape")
+    bench.go_to(2, 5)
+    bench.page.keyboard.type("r")
+    bench.page.keyboard.press("Backspace")
+    bench.page.locator(".ghost-text-decoration", has_text="return 2 * x").first.wait_for()
+    bench.page.keyboard.press("Tab")
+    text_becomes(bench, "def double(x):\n    return 2 * x\n", "the ghost is text now")
 
 
 def test_an_untrusted_workspace_cannot_choose_what_runs(browser: Browser) -> None:
-    server = CodeServer({"redraft.interpreter": [], "security.workspace.trust.startupPrompt": "never"}, trust=False)
+    server = CodeServer({}, {"security.workspace.trust.startupPrompt": "never"}, trust=False)
     trap = server.write("trap.sh", "#!/bin/sh\ntouch sprung\n")
     trap.chmod(0o755)
     (server.workspace / ".vscode").mkdir()
     server.write(".vscode/settings.json", json.dumps({"redraft.interpreter": [str(trap)]}))
     with workbench(server, browser) as bench:
         server.write("a.py", FUNCTIONS)
-        bench.open("a.py")
-        bench.status("the engine is not installed yet")
+        bench.open("a.py", ready="the engine is not installed yet")
         wait_for(lambda: any("Install Engine" in text for text in bench.notifications()), "the remedy is offered")
-        time.sleep(1)
         assert not list(server.home.rglob("sprung"))

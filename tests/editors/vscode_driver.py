@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSION = ROOT / "editors" / "vscode"
@@ -33,8 +33,9 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Settings of scope "machine" count only from the machine's own file when the workbench is in a browser.
+MACHINE_SETTINGS: dict[str, Any] = {"redraft.interpreter": [sys.executable]}
 SETTINGS: dict[str, Any] = {
-    "redraft.interpreter": [sys.executable],
     "redraft.deadlineMs": 60_000,
     "editor.minimap.enabled": False,
     "editor.autoClosingBrackets": "never",
@@ -72,7 +73,7 @@ def vsix() -> Path:
     return EXTENSION / "redraft.vsix"
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 90) -> Any:
     """The first truthy value of `condition`."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
@@ -86,7 +87,9 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> An
 class CodeServer:
     """One code-server with the built extension installed, on a folder of its own."""
 
-    def __init__(self, settings: Mapping[str, Any] | None = None, *, trust: bool = True) -> None:
+    def __init__(
+        self, machine: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None, *, trust: bool = True
+    ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="rd-"))
         self.workspace = self.home / "project"
         self.workspace.mkdir()
@@ -97,12 +100,14 @@ class CodeServer:
         self.trust = trust
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self.machine_settings = MACHINE_SETTINGS if machine is None else machine
         self.settings = {**SETTINGS, **(settings or {})}
 
     def install(self) -> None:
-        path = self.user / "User" / "settings.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(self.settings))
+        for folder, settings in (("User", self.settings), ("Machine", self.machine_settings)):
+            path = self.user / folder / "settings.json"
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(settings))
         self._run("--install-extension", str(vsix()))
 
     def start(self) -> None:
@@ -162,22 +167,18 @@ class Workbench:
 
     def load(self) -> None:
         self.page.goto(f"http://127.0.0.1:{self.server.port}/?folder={self.server.workspace}")
-        self.page.locator(".monaco-workbench .part.editor").wait_for(timeout=60_000)
+        self.page.locator(".monaco-workbench .part.editor").wait_for()
 
-    def open(self, name: str) -> None:
-        """Opens a file of the folder, and waits until Redraft is ready for it."""
-        found = self.page.locator(".quick-input-list .monaco-list-row", has_text=name).first
-        for _ in range(5):  # the list of files may be older than the file
-            self.page.keyboard.press("Escape")
-            self.page.keyboard.press("Control+p")
-            self.page.locator(".quick-input-widget input").fill(name)
-            with suppress(TimeoutError):
-                found.wait_for(timeout=4000)
-                break
+    def open(self, name: str, ready: str = "") -> None:
+        """Opens a file of the folder, and waits until Redraft is ready for it, or says `ready`."""
+        self.page.keyboard.press("Control+p")
+        # The whole path: the list of the folder's files may be older than the file.
+        self.page.locator(".quick-input-widget input").fill(str(self.server.workspace / name))
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=name).first.wait_for()
         self.page.keyboard.press("Enter")
-        self.page.locator(f".tab.active[data-resource-name='{name}']").wait_for(timeout=20_000)
-        self.page.locator(".editor-instance .view-line").first.wait_for(timeout=20_000)
-        self.status("Redraft")
+        self.page.locator(f".tab.active[data-resource-name='{name}']").wait_for()
+        self.page.locator(".editor-instance .view-line").first.wait_for()
+        self.status(ready or "Redraft", exactly=not ready)
         self.focus()
 
     def focus(self) -> None:
@@ -226,11 +227,12 @@ class Workbench:
     def lenses(self, title: str) -> Locator:
         return self.page.locator(".codelens-decoration a", has_text=title)
 
-    def status(self, text: str, seconds: float = 60) -> str:
-        """Waits until the status bar item holds `text`, and returns all of it."""
+    def status(self, text: str, *, exactly: bool = False) -> None:
+        """Waits until the status bar item holds `text`, or nothing else. ("Redraft" alone: ready.)"""
         item = self.page.locator(".statusbar-item", has_text="Redraft").first
-        return wait_for(
-            lambda: item.count() and text in (shown := item.inner_text()) and shown, f"status {text!r}", seconds
+        wait_for(
+            lambda: item.count() and (text == (shown := item.inner_text().strip()) or (not exactly and text in shown)),
+            f"status {text!r}",
         )
 
     def notifications(self) -> list[str]:
@@ -243,6 +245,7 @@ class Workbench:
         self.page.locator(".tab.active[data-resource-name='settings.json']").wait_for()
         self.focus()
         self.page.keyboard.press("Control+a")
+        self.page.keyboard.press("Delete")  # what is inserted over a selection is compared with it, and halved
         self.page.keyboard.insert_text(json.dumps(self.server.settings))
         self.save()
         self.page.keyboard.press("Control+F4")
@@ -252,7 +255,7 @@ class Workbench:
 
     def save(self) -> None:
         self.page.keyboard.press("Control+s")
-        self.page.locator(".tab.active.dirty").wait_for(state="detached", timeout=10_000)
+        self.page.locator(".tab.active.dirty").wait_for(state="detached")
 
 
 @contextmanager
@@ -272,7 +275,7 @@ def workbench(server: CodeServer, browser: Browser, size: tuple[int, int] = (128
         server.install()
         server.start()
         page = browser.new_page(viewport={"width": size[0], "height": size[1]})
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         bench = Workbench(page, server)
         bench.load()
         yield bench
