@@ -8,17 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from lsprotocol import types as lsp
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcInvalidParams
 
 from engine.service.client import EngineFailure, EngineUnavailable
 from lsp_server.actions import KINDS, code_actions
 from lsp_server.edits import Intent, run_edit, switch, warm
-from lsp_server.fixes import Superseded
 from lsp_server.inline import inline_completions
 from lsp_server.server import RedraftServer
 from lsp_server.text import Document
-
-SERVER_CANCELLED = lsp.LSPErrorCodes.ServerCancelled.value
 
 
 def create_server() -> RedraftServer:
@@ -85,11 +82,7 @@ def register_features(server: RedraftServer) -> None:
     )
     async def diagnostic(params: lsp.DocumentDiagnosticParams) -> lsp.RelatedFullDocumentDiagnosticReport:
         document = server.documents.get(params.text_document.uri)
-        try:
-            return lsp.RelatedFullDocumentDiagnosticReport(await server.fixes.diagnostics(document) if document else [])
-        except Superseded as error:  # the client asks again after a change
-            message = "the document changed meanwhile"
-            raise JsonRpcException(message, SERVER_CANCELLED, {"retriggerRequest": False}) from error
+        return lsp.RelatedFullDocumentDiagnosticReport(await server.fixes.diagnostics(document) if document else [])
 
     @server.feature(lsp.TEXT_DOCUMENT_INLINE_COMPLETION, lsp.InlineCompletionOptions())
     async def inline_completion(params: lsp.InlineCompletionParams) -> lsp.InlineCompletionList:

@@ -56,14 +56,15 @@ class Fixes:
             search.cancel()
 
     async def diagnostics(self, document: Document) -> list[lsp.Diagnostic]:
-        """After a pause in typing. Raises Superseded when it did not come."""
-        search = self._search(document)
-        try:
-            return await asyncio.shield(search)
-        except asyncio.CancelledError as error:
-            if search.cancelled():
-                raise Superseded from error
-            raise
+        """For a client that pulls: of the text as it is when typing pauses."""
+        while self._server.documents.get(document.uri) is document:
+            search = self._search(document)
+            try:
+                return await asyncio.shield(search)
+            except asyncio.CancelledError:
+                if not search.cancelled():
+                    raise  # the client has no use for the answer
+        return []
 
     def known(self, document: Document, region: tuple[int, int]) -> EditResult | None:
         """The verified fix of `region`, when nothing has changed since."""
@@ -104,7 +105,3 @@ class Fixes:
         if not search.cancelled() and self._server.documents.get(document.uri) is document:
             params = lsp.PublishDiagnosticsParams(document.uri, search.result(), document.version)
             self._server.text_document_publish_diagnostics(params)
-
-
-class Superseded(Exception):
-    """The document changed while its fixes were looked for."""
