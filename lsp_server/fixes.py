@@ -17,6 +17,7 @@ from engine.service.client import EngineFailure, EngineUnavailable
 from lsp_server.actions import plain_range
 from lsp_server.diagnostics import syntax_diagnostics
 from lsp_server.edits import CannotEdit, make_request, region_of
+from lsp_server.fix_all import gets_further, splice
 from lsp_server.text import Document
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ class Fixes:
             result = await self._server.link.edit(request, f"idle:{document.uri}", None)
         except (CannotEdit, EngineFailure, EngineUnavailable):
             return None  # whoever asks for an edit will be told
-        best = result.candidates[0] if result.candidates else None
-        return Verified(document.text, fault, region, result) if best and best.parses else None
+        # Other faults may be left further down: the mend of this one is verified by getting past it.
+        best = splice(document.text, *region, result.candidates[0]) if result.candidates else document.text
+        return Verified(document.text, fault, region, result) if gets_further(document, best) else None
 
     def _publish(self, document: Document, search: asyncio.Task[list[lsp.Diagnostic]]) -> None:
         if not search.cancelled() and self._server.documents.get(document.uri) is document:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from lsprotocol import types as lsp
 
 LINE_END = re.compile(r"\r\n|\n|\r")
+WORTH_DELETING = 3  # characters: one or two are a slip of the keys, not a text that the user does not want
 SURROGATES = re.compile("([\ud800-\udfff])")
 
 
@@ -145,7 +146,7 @@ class Document:
         if self.deleted is None or self.deleted[0] != offset:
             return False
         gone, new = self.deleted[1].strip(), text.strip()
-        return gone.startswith(new) or (bool(gone) and new.startswith(gone))
+        return gone.startswith(new) or (len(gone) >= WORTH_DELETING and new.startswith(gone))
 
     def _replace(self, start: int, end: int, new: str) -> None:
         gone = self.text[start:end]

@@ -90,8 +90,9 @@ def opened(bench: Workbench, name: str, text: str | bytes = FUNCTIONS) -> Workbe
     return bench
 
 
-def fix(bench: Workbench, first: int, last: int) -> None:
-    bench.page.locator(".squiggly-error").first.wait_for()
+def fix(bench: Workbench, first: int, last: int, reported: bool = True) -> None:
+    if reported:
+        bench.page.locator(".squiggly-error").first.wait_for()
     bench.select_lines(first, last)
     bench.page.keyboard.press("Control+Alt+.")
 
@@ -131,7 +132,7 @@ def test_fix_from_the_light_bulb_and_undo(real: Workbench) -> None:
 
 def test_one_change_accepted_one_rejected_and_all_of_it_undone_at_once(real: Workbench) -> None:
     bench = opened(real, "hunks.py", TWICE_BROKEN)
-    fix(bench, 1, 3)
+    fix(bench, 1, 3, reported=False)  # no mend of one fault alone could be verified
     wait_for(lambda: bench.lenses("Reject").count() == 3, "two changes to decide, and all")
     assert bench.lines()[:3] == ["def area(width, height):", '    """In metres."""', "    return width * height"]
     bench.lenses("Accept").first.click()
@@ -186,6 +187,7 @@ def test_the_server_is_restarted_or_killed_and_works_again(real: Workbench) -> N
     first = bench.server.processes("lsp_server")
     bench.command("Redraft: Restart Server")
     second = another_server(bench, first)
+    bench.status("Redraft", exactly=True)
     for process in second:
         os.kill(process, signal.SIGKILL)
     another_server(bench, second)
@@ -325,9 +327,16 @@ def test_ghost_text_once_the_setting_allows_it(scripted: Workbench, engine: Scri
     bench.change_settings({"redraft.inline.enable": True})
     bench.focus()
     bench.go_to(2, 5)
-    bench.page.keyboard.type("r")
-    bench.page.keyboard.press("Backspace")
-    bench.page.locator(".ghost-text-decoration", has_text="return 2 * x").first.wait_for()
+    ghost = bench.page.locator(".view-line [class*='ghost-text']")
+
+    def typed() -> bool:
+        """The setting may not have arrived at the first key."""
+        bench.page.keyboard.type("#")
+        bench.page.keyboard.press("Backspace")
+        bench.page.wait_for_timeout(1000)
+        return ghost.count() > 0
+
+    wait_for(typed, "a completion in grey")
     bench.page.keyboard.press("Tab")
     text_becomes(bench, "def double(x):\n    return 2 * x\n", "the ghost is text now")
 

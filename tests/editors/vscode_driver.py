@@ -239,16 +239,10 @@ class Workbench:
         return self.page.locator(".notification-list-item-message").all_inner_texts()
 
     def change_settings(self, changes: Mapping[str, Any]) -> None:
-        """In the settings file, as a user does; then back to the file before."""
-        self.server.settings = {**self.server.settings, **changes}
-        self.command("Preferences: Open User Settings (JSON)")
-        self.page.locator(".tab.active[data-resource-name='settings.json']").wait_for()
-        self.focus()
-        self.page.keyboard.press("Control+a")
-        self.page.keyboard.press("Delete")  # what is inserted over a selection is compared with it, and halved
-        self.page.keyboard.insert_text(json.dumps(self.server.settings))
-        self.save()
-        self.page.keyboard.press("Control+F4")
+        """In the folder's own settings file, which the workbench watches."""
+        folder = self.server.workspace / ".vscode"
+        folder.mkdir(exist_ok=True)
+        (folder / "settings.json").write_text(json.dumps(changes))
 
     def clear_notifications(self) -> None:
         self.command("Notifications: Clear All Notifications")

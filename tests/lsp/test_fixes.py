@@ -69,6 +69,13 @@ async def test_a_fault_with_a_fix_is_pushed_and_the_fix_is_at_hand(start: Any) -
     assert await published(client, 2) == []
 
 
+async def test_one_of_two_faults_has_a_fix_of_its_own(start: Any) -> None:
+    client = await start(PULLS)
+    client.open(URI, 'def area(width, height)\n    """In metres.\n\n    Both."""\n    if width < 0\n        return 0\n')
+    (found,) = (await pull(client))["result"]["items"]
+    assert found["range"]["start"]["line"] == 0
+
+
 async def test_a_fault_without_a_fix_is_left_to_others(start: Any) -> None:
     client = await start(PULLS)
     client.open(URI, HOPELESS)
