@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test stress lint format typecheck bench clean
+.PHONY: demo test stress lint format typecheck bench screenshots clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,6 +35,10 @@ format: $(STAMP)
 
 typecheck: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+screenshots: $(STAMP)  # of the real editors, into docs/images
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[screenshots]'
+	$(BIN)/python scripts/screenshots_nvim.py
 
 BENCH ?= ../shared/bench
 bench: $(STAMP)

@@ -45,7 +45,7 @@ for name, link in pairs({
   RedraftRegion = 'CursorLine',
   RedraftText = 'Normal',
   RedraftChanged = 'DiffText',
-  RedraftMask = 'NonText',
+  RedraftMask = 'Comment',
   RedraftAdd = 'DiffAdd',
   RedraftAddText = 'DiffText',
   RedraftDelete = 'DiffDelete',

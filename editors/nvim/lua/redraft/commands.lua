@@ -1,5 +1,6 @@
 --- `:Redraft`: one function for each subcommand, and its completion.
 local edits = require('redraft.edits')
+local preview = require('redraft.preview')
 local suggestions = require('redraft.suggestions')
 local targets = require('redraft.targets')
 
@@ -40,7 +41,11 @@ local function rewrite(call)
   end
   local presets = vim.tbl_get(client, 'settings', 'redraft', 'instructions') or {}
   warm('')
-  require('redraft.prompt').ask({ title = 'Rewrite', presets = presets, on_change = warm }, function(instruction)
+  local first, last = preview.lines_of(target.range)
+  preview.begin(call.buf, first, last)
+  local prompt = { title = 'Rewrite', last = last, presets = presets, on_change = warm }
+  require('redraft.prompt').ask(prompt, function(instruction)
+    preview.clear(call.buf)
     if instruction then
       go(instruction)
     end

@@ -5,6 +5,9 @@ local M = {}
 local api = vim.api
 local namespace = api.nvim_create_namespace('redraft.preview')
 local MASK = '░'
+-- The region's ground goes under what changed, and over the ground of Normal.
+local TEXT, MASKED = { 'RedraftText', 'RedraftRegion' }, { 'RedraftMask', 'RedraftRegion' }
+local CHANGED = { 'RedraftRegion', 'RedraftChanged' }
 
 --- Without the line on which a range of whole lines ends, at its very start.
 ---@param range lsp.Range
@@ -14,12 +17,12 @@ function M.lines_of(range)
   return first, range['end'].character == 0 and last > first and last - 1 or last
 end
 
----@alias redraft.Chunk [string, string] Text and its highlight, as in virtual text.
+---@alias redraft.Chunk [string, string[]] Text and its highlights, as in virtual text.
 
 --- Appends a text, its masks in a colour of their own. Tabs do not align in virtual text.
 ---@param found redraft.Chunk[]
 ---@param text string
----@param group string
+---@param group string[]
 ---@param tabstop integer
 local function append(found, text, group, tabstop)
   text = text:gsub('\t', (' '):rep(tabstop))
@@ -33,7 +36,7 @@ local function append(found, text, group, tabstop)
       while text:sub(stop + 1, stop + #MASK) == MASK do
         stop = stop + #MASK
       end
-      table.insert(found, { text:sub(1, stop), 'RedraftMask' })
+      table.insert(found, { text:sub(1, stop), MASKED })
       text = text:sub(stop + 1)
     end
   end
@@ -51,15 +54,15 @@ end
 local function chunks(line, tabstop, width)
   local found, at = {}, 0
   for _, part in ipairs(line.changed) do
-    append(found, line.text:sub(at + 1, part[1]), 'RedraftText', tabstop)
-    append(found, line.text:sub(part[1] + 1, part[2]), 'RedraftChanged', tabstop)
+    append(found, line.text:sub(at + 1, part[1]), TEXT, tabstop)
+    append(found, line.text:sub(part[1] + 1, part[2]), CHANGED, tabstop)
     at = part[2]
   end
-  append(found, line.text:sub(at + 1), 'RedraftText', tabstop)
+  append(found, line.text:sub(at + 1), TEXT, tabstop)
   local filled = vim.iter(found):fold(0, function(sum, chunk)
     return sum + vim.fn.strdisplaywidth(chunk[1])
   end)
-  append(found, (' '):rep(width - filled), 'RedraftText', tabstop)
+  append(found, (' '):rep(width - filled), TEXT, tabstop)
   return found
 end
 
@@ -111,6 +114,16 @@ local function wanted_lines(buf, state, encoding)
   return lines
 end
 
+--- Highlights a line from edge to edge, below other highlights: `line_hl_group` would cover them.
+---@param buf integer
+---@param space integer Namespace.
+---@param row integer 0-based.
+---@param group string
+function M.highlight_line(buf, space, row, group)
+  local whole = { end_row = row + 1, hl_group = group, hl_eol = true, priority = 100, strict = false }
+  api.nvim_buf_set_extmark(buf, space, row, 0, whole)
+end
+
 --- Marks the lines that an edit is about to change.
 ---@param buf integer
 ---@param first integer
@@ -118,7 +131,7 @@ end
 function M.begin(buf, first, last)
   M.clear(buf)
   for row = first, math.min(last, api.nvim_buf_line_count(buf) - 1) do
-    api.nvim_buf_set_extmark(buf, namespace, row, 0, { line_hl_group = 'RedraftRegion' })
+    M.highlight_line(buf, namespace, row, 'RedraftRegion')
   end
 end
 

@@ -16,24 +16,33 @@ local function remember(instruction)
   end
 end
 
+--- Below the lines that it is about, where there is room; else at the cursor.
+---@param last integer 0-based.
+---@return vim.api.keyset.win_config
+local function place(last)
+  local below = vim.fn.screenpos(0, last + 1, 1).row
+  if below > 0 and below + 3 < vim.o.lines - vim.o.cmdheight then
+    return { relative = 'win', bufpos = { last, 0 }, row = 1, col = 0 }
+  end
+  local room = vim.fn.winline() < api.nvim_win_get_height(0) - 4
+  return { relative = 'cursor', anchor = room and 'NW' or 'SW', row = room and 1 or 0, col = 0 }
+end
+
 ---@param buf integer
----@param title string
+---@param options redraft.Prompt
 ---@return integer window
-local function open(buf, title)
-  local width = math.max(20, math.min(72, vim.o.columns - 4))
-  local below = vim.fn.winline() < vim.api.nvim_win_get_height(0) - 4
-  return api.nvim_open_win(buf, true, {
-    relative = 'cursor',
-    anchor = below and 'NW' or 'SW',
-    row = below and 1 or 0,
-    col = 0,
-    width = width,
+local function open(buf, options)
+  local presets = #options.presets > 0 and '   Tab: presets' or ''
+  local footer = (' Enter: go   Up: earlier%s   Esc: leave '):format(presets)
+  local look = {
+    width = math.max(20, math.min(72, vim.o.columns - 4)),
     height = 1,
     style = 'minimal',
     border = 'rounded',
-    title = (' %s '):format(title),
-    footer = ' Enter: go, empty for no instruction   Up/Down: earlier   Tab: presets   Esc: leave ',
-  })
+    title = (' %s: what should change? '):format(options.title),
+    footer = footer,
+  }
+  return api.nvim_open_win(buf, true, vim.tbl_extend('error', place(options.last), look))
 end
 
 ---@param buf integer
@@ -68,6 +77,7 @@ end
 
 ---@class redraft.Prompt
 ---@field title string
+---@field last integer The last line that it is about, 0-based.
 ---@field presets string[]
 ---@field on_change fun(text: string) Called when typing pauses.
 
@@ -78,7 +88,7 @@ function M.ask(options, done)
   local buf = api.nvim_create_buf(false, true)
   vim.bo[buf].bufhidden = 'wipe'
   vim.bo[buf].filetype = 'redraft-prompt'
-  local window = open(buf, options.title)
+  local window = open(buf, options)
   local stop = debounced(buf, options.on_change)
   local answered = false
   local function close(text)

@@ -76,7 +76,7 @@ local function draw_hunk(review, hunk, hint)
     api.nvim_buf_set_extmark(review.buf, marks, row, col, options)
   end
   for i, line in ipairs(hunk.new) do
-    mark(hunk.row + i - 1, 0, { line_hl_group = 'RedraftAdd' })
+    preview.highlight_line(review.buf, marks, hunk.row + i - 1, 'RedraftAdd')
     if #hunk.old == #hunk.new then
       local first, last = hunks.changed(hunk.old[i], line)
       mark(hunk.row + i - 1, first, { end_col = last, hl_group = 'RedraftAddText' })
@@ -91,7 +91,11 @@ local function draw_hunk(review, hunk, hint)
       virt_lines_above = hunk.row <= last,
     })
   end
-  mark(math.min(hunk.row, last), 0, { virt_text = { { hint, 'RedraftHint' } }, virt_text_pos = 'eol' })
+  mark(math.min(hunk.row, last), 0, {
+    virt_text = { { hint, 'RedraftHint' } },
+    virt_text_pos = 'eol',
+    hl_mode = 'combine',
+  })
 end
 
 ---@param review redraft.Review
