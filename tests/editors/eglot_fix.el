@@ -1,5 +1,6 @@
 ;; Run by test_emacs.py: emacs --batch -l eglot_fix.el PYTHON FILE
-;; Opens FILE, lets eglot start the server, takes the quick fix where the mistake is, saves. No configuration but the server's name.
+;; Opens FILE, lets eglot start the server, takes the quick fix where the mistake is, saves, undoes it, and prints the
+;; titles of what can be done with a selection. No configuration but the server's name and one setting.
 (require 'package)
 (package-initialize) ; finds Debian's eglot for Emacs before 29
 (require 'eglot)
@@ -21,7 +22,7 @@
         eglot-confirm-server-edits nil ; its name since Emacs 30
         make-backup-files nil
         enable-local-variables nil)
-  (add-to-list 'eglot-server-programs `(python-mode . (,python "-m" "lsp_server")))
+  (add-to-list 'eglot-server-programs `(python-mode . (,python "-m" "lsp_server" :initializationOptions (:instructions ["add type hints"]))))
   (find-file file)
   (python-mode)
   (buffer-enable-undo)
@@ -36,6 +37,8 @@
     (undo-boundary)
     (setq last-command nil)
     (undo)
-    (princ (if (equal (buffer-string) before) "undone" "not undone")))
+    (princ (if (equal (buffer-string) before) "undone\n" "not undone\n"))
+    (dolist (action (append (eglot-code-actions (point-min) (point-max) "refactor.rewrite" nil) nil))
+      (princ (format "%s\n" (plist-get action :title)))))
   (set-buffer-modified-p nil)
   (eglot-shutdown (eglot-current-server)))
