@@ -252,7 +252,9 @@ async def seen_applied(
             raise CannotEdit(f"the editor did not apply the edit{why}")
         await asyncio.wait_for(seen.wait(), APPLIED_WITHIN_S)
     except asyncio.TimeoutError as error:
-        raise CannotEdit("the editor skipped the edit because the file moved on: run it again") from error
+        asked = server.confirm_edits(document.uri)
+        why = "made the edit in part or not at all" if asked else "skipped the edit because the file moved on"
+        raise CannotEdit(f"the editor {why}: run it again") from error
     except JsonRpcException as error:
         raise CannotEdit("the editor did not apply the edit") from error
     finally:
