@@ -128,6 +128,7 @@ def test_commands_are_completed_and_no_key_is_taken(clamp: Nvim) -> None:
     names = clamp.call("nvim_call_function", "getcompletion", ["Redraft re", "cmdline"])
     assert names == ["reject", "restart", "rewrite"]
     assert clamp.call("nvim_call_function", "getcompletion", ["1,2Redraft accept ", "cmdline"]) == ["all"]
+    assert clamp.call("nvim_call_function", "getcompletion", ["Redraft rewrite a", "cmdline"]) == ["add type hints"]
     clamp.keys(":Redraft nonsense<CR>")
     clamp.wait("the user is told", lambda: "no such subcommand" in clamp.messages())
     maps = clamp.lua("""

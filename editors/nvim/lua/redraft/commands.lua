@@ -18,6 +18,13 @@ local function tell(message)
   vim.notify('Redraft: ' .. message, vim.log.levels.INFO)
 end
 
+--- The instructions that the settings hold ready.
+---@return string[]
+local function presets()
+  local client = vim.lsp.get_clients({ bufnr = 0, name = 'redraft' })[1]
+  return client and vim.tbl_get(client, 'settings', 'redraft', 'instructions') or {}
+end
+
 ---@param call redraft.Call
 local function rewrite(call)
   local client = edits.client(call.buf)
@@ -39,11 +46,10 @@ local function rewrite(call)
     likely = vim.tbl_extend('error', likely, target)
     edits.command(client, call.buf, 'redraft.warm', likely, function() end) -- the edit itself will complain
   end
-  local presets = vim.tbl_get(client, 'settings', 'redraft', 'instructions') or {}
   warm('')
   local first, last = preview.lines_of(target.range)
   preview.begin(call.buf, first, last)
-  local prompt = { title = 'Rewrite', last = last, presets = presets, on_change = warm }
+  local prompt = { title = 'Rewrite', last = last, presets = presets(), on_change = warm }
   require('redraft.prompt').ask(prompt, function(instruction)
     preview.clear(call.buf)
     if instruction then
@@ -177,24 +183,32 @@ local function restart(call)
   vim.iter(clients):each(restart_server)
 end
 
+local function all()
+  return { 'all' }
+end
+
+local function servers()
+  return { 'server', 'engine' }
+end
+
 ---@class redraft.Subcommand
 ---@field run fun(call: redraft.Call)
----@field words? string[] What may follow it.
+---@field words? fun(): string[] What may follow it.
 
 ---@type table<string, redraft.Subcommand>
 M.subcommands = {
-  rewrite = { run = rewrite },
+  rewrite = { run = rewrite, words = presets },
   fix = { run = at_target('fix') },
   fill = { run = at_target('fill') },
   next = { run = switch(1) },
   prev = { run = switch(-1) },
   choose = { run = choose },
-  accept = { run = decide('accepted'), words = { 'all' } },
-  reject = { run = decide('rejected'), words = { 'all' } },
+  accept = { run = decide('accepted'), words = all },
+  reject = { run = decide('rejected'), words = all },
   cancel = { run = cancel },
   status = { run = status },
   log = { run = log },
-  restart = { run = restart, words = { 'server', 'engine' } },
+  restart = { run = restart, words = servers },
 }
 
 ---@param arguments vim.api.keyset.create_user_command.command_args
@@ -228,7 +242,9 @@ end
 function M.complete(lead, line)
   local before = vim.split(vim.trim(line:sub(1, #line - #lead)), '%s+')
   local subcommand = M.subcommands[before[2] or '']
-  local words = #before == 1 and M.names() or subcommand and #before == 2 and subcommand.words or {}
+  local words = #before == 1 and M.names()
+    or subcommand and #before == 2 and subcommand.words and subcommand.words()
+    or {}
   return vim.tbl_filter(function(word)
     return vim.startswith(word, lead)
   end, words)
