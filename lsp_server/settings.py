@@ -25,7 +25,7 @@ class Settings:
 
     code_action_enable: bool = True
     diagnostics_enable: bool = True
-    diagnostics_severity: str = "error"
+    diagnostics_severity: str = "hint"
     inline_enable: bool = False
     inline_debounce_ms: int = 150
     exclude: tuple[str, ...] = ()

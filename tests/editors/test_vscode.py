@@ -92,7 +92,7 @@ def opened(bench: Workbench, name: str, text: str | bytes = FUNCTIONS) -> Workbe
 
 def fix(bench: Workbench, first: int, last: int, reported: bool = True) -> None:
     if reported:
-        bench.page.locator(".squiggly-error").first.wait_for()
+        bench.page.locator(".squiggly-hint").first.wait_for()
     bench.select_lines(first, last)
     bench.page.keyboard.press("Control+Alt+.")
 
@@ -117,7 +117,7 @@ def another_server(bench: Workbench, before: list[int]) -> list[int]:
 
 def test_fix_from_the_light_bulb_and_undo(real: Workbench) -> None:
     bench = opened(real, "bulb.py", BROKEN)
-    bench.page.locator(".squiggly-error").first.wait_for()
+    bench.page.locator(".squiggly-hint").first.wait_for()
     bench.go_to(1, 24)
     bench.page.keyboard.press("Control+.")
     bench.page.locator(".action-widget .monaco-list-row.focused", has_text="Fix with Redraft").wait_for()
@@ -125,7 +125,7 @@ def test_fix_from_the_light_bulb_and_undo(real: Workbench) -> None:
     wait_for(lambda: bench.lenses("Accept").count(), "a suggestion")
     assert bench.text().startswith("def area(width, height):\n")
     bench.page.keyboard.press("Control+Enter")
-    wait_for(lambda: bench.page.locator(".squiggly-error").count() == 0, "the error is gone")
+    wait_for(lambda: bench.page.locator(".squiggly-hint").count() == 0, "the error is gone")
     bench.page.keyboard.press("Control+z")
     text_becomes(bench, BROKEN, "undone")
 
@@ -200,7 +200,7 @@ def test_the_server_is_restarted_or_killed_and_works_again(real: Workbench) -> N
 
 def test_settings_restart_the_server_only_when_they_must(real: Workbench) -> None:
     bench = opened(real, "settings.py", BROKEN)
-    squiggle = bench.page.locator(".squiggly-error")
+    squiggle = bench.page.locator(".squiggly-hint")
     squiggle.first.wait_for()
     before = bench.server.processes("lsp_server")
     bench.change_settings({"redraft.diagnostics.enable": False})

@@ -22,7 +22,7 @@ def test_values_are_taken_and_wrong_ones_named_with_the_valid_ones() -> None:
     settings, problems = updated(Settings(), tree)
     assert settings.candidates == 7
     assert settings.inline_enable
-    assert settings.diagnostics_severity == "error"
+    assert settings.diagnostics_severity == "hint"
     assert settings.inline_debounce_ms == 150
     assert len(problems) == 3
     assert any("error, warning, information or hint" in p for p in problems)
