@@ -22,7 +22,7 @@ from lsp_server.diagnostics import checked_as
 from lsp_server.diffs import minimal_edits
 from lsp_server.fix_all import mend_all
 from lsp_server.jobs import Job
-from lsp_server.text import Awaited, Document, Tracked
+from lsp_server.text import LINE_END, Awaited, Document, Tracked
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
@@ -150,15 +150,16 @@ def make_request(
         document.text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise CannotEdit("the file holds broken characters (lone surrogates): remove them first") from error
-    settings = server.settings_of(document.uri)
+    settings, above = server.settings_of(document.uri), server.notebooks.above(document)
     instruction, message = argument.get("instruction"), argument.get("message")
     diagnostics: tuple[Diagnostic, ...] = ()
     if isinstance(message, str):
         where = argument["range"]["start"]
-        diagnostics = (Diagnostic(int(where["line"]), int(where["character"]), message[:500]),)
+        line = int(where["line"]) + len(LINE_END.findall(above))
+        diagnostics = (Diagnostic(line, int(where["character"]), message[:500]),)
     return EditRequest(
         intent,
-        document.text[:start],
+        above + document.text[:start],
         document.text[start:end],
         document.text[end:],
         language=checked_as(document),

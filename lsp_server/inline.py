@@ -68,7 +68,9 @@ async def filled(server: RedraftServer, document: Document, at: int, automatic: 
     if overtaken() or not has_room(document, at):
         return ()
     try:
-        result = await server.link.edit(fill_request(document, at, settings), f"inline:{document.uri}", None)
+        result = await server.link.edit(
+            fill_request(server.notebooks.above(document), document, at, settings), f"inline:{document.uri}", None
+        )
     except (EngineUnavailable, EngineFailure):
         return ()  # nobody asked for it: an edit that somebody asks for will tell
     if overtaken():
@@ -83,6 +85,6 @@ def has_room(document: Document, at: int) -> bool:
     return len(document.text) <= MAX_DOCUMENT and not document.text[at:end].strip("\r\n").strip(CLOSERS)
 
 
-def fill_request(document: Document, at: int, settings: Settings) -> EditRequest:
-    before, after = document.text[:at], document.text[at:]
+def fill_request(above: str, document: Document, at: int, settings: Settings) -> EditRequest:
+    before, after = above + document.text[:at], document.text[at:]
     return EditRequest("fill", before, "", after, document.language, candidates=3, deadline_ms=settings.deadline_ms)

@@ -167,6 +167,21 @@ class RedraftProtocol(LanguageServerProtocol):
         self._server.close_document(params.text_document.uri)
         yield from ()
 
+    @lsp_method(lsp.NOTEBOOK_DOCUMENT_DID_OPEN)
+    def lsp_notebook_document__did_open(self, params: lsp.DidOpenNotebookDocumentParams) -> Any:
+        self._server.notebooks.open(params)
+        yield from ()
+
+    @lsp_method(lsp.NOTEBOOK_DOCUMENT_DID_CHANGE)
+    def lsp_notebook_document__did_change(self, params: lsp.DidChangeNotebookDocumentParams) -> Any:
+        self._server.notebooks.change(params)
+        yield from ()
+
+    @lsp_method(lsp.NOTEBOOK_DOCUMENT_DID_CLOSE)
+    def lsp_notebook_document__did_close(self, params: lsp.DidCloseNotebookDocumentParams) -> Any:
+        self._server.notebooks.close(params)
+        yield from ()
+
     @lsp_method(lsp.WINDOW_WORK_DONE_PROGRESS_CANCEL)
     def lsp_work_done_progress_cancel(self, params: lsp.WorkDoneProgressCancelParams) -> Any:
         self._server.jobs.cancel_where("cancelled", token=params.token)

@@ -29,6 +29,7 @@ from lsp_server.engine_link import EngineLink
 from lsp_server.fixes import Fixes
 from lsp_server.inline import Shown
 from lsp_server.jobs import Job, Jobs
+from lsp_server.notebooks import SYNC, Notebooks
 from lsp_server.protocol import RedraftProtocol
 from lsp_server.secrets import excluded_by
 from lsp_server.settings import Settings
@@ -46,6 +47,7 @@ class RedraftServer(LanguageServer):
             "redraft",
             __version__,
             text_document_sync_kind=lsp.TextDocumentSyncKind.Incremental,
+            notebook_document_sync=SYNC,
             protocol_cls=RedraftProtocol,
         )
         self.documents: dict[str, Document] = {}
@@ -55,6 +57,7 @@ class RedraftServer(LanguageServer):
         self.shown: dict[str, Shown] = {}
         self.configuration = Configuration(self)
         self.fixes = Fixes(self)
+        self.notebooks = Notebooks(self)
         self._watching_client: asyncio.Task[None] | None = None
         self.status: dict[str, Any] = {"busy": False, "kind": "Normal", "message": "starting", "command": None}
 
