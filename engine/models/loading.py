@@ -17,7 +17,7 @@ from engine.models.denoiser import Denoiser, EmbeddedDenoiser
 from engine.models.http import HttpModel, Model
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "weights" / "small"
-Kind = Literal["embedded", "masked-lm"]
+Kind = Literal["embedded", "masked-lm", "diffusion-gemma"]
 logger = logging.getLogger("redraft.engine")
 
 
@@ -75,6 +75,10 @@ def load_folder(kind: Kind, folder: Path, device: str, choice: ModelChoice) -> D
     if kind == "embedded":
         return EmbeddedDenoiser.load(folder, device)
     check_room(folder, device, choice)
+    if kind == "diffusion-gemma":
+        from engine.models.diffusion_gemma import DiffusionGemmaDenoiser
+
+        return DiffusionGemmaDenoiser.load(folder, device, **quantised(choice))
     from engine.models.masked_lm import MaskedLmDenoiser
 
     return MaskedLmDenoiser.load(folder, device, **quantised(choice))
@@ -100,6 +104,8 @@ def model_kind(folder: Path) -> Kind:
         return "embedded"
     if any(name.endswith("ForMaskedLM") for name in architectures):
         return "masked-lm"
+    if "DiffusionGemmaForBlockDiffusion" in architectures:
+        return "diffusion-gemma"
     raise EditError(
         "model_unavailable",
         f"{folder} holds a {model_type} model ({', '.join(architectures) or 'no architecture'}), which does not "

@@ -20,12 +20,12 @@ CODE = [
 # fmt: on
 
 
-def save_tokenizer(folder: Path, size: int = 400, mask: str | None = "<mask>") -> int:
+def save_tokenizer(folder: Path, size: int = 400, mask: str | None = "<mask>", extra: tuple[str, ...] = ()) -> int:
     """A byte-level tokenizer as `save_pretrained` writes it; returns its size."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    special = ["<s>", "<pad>", "</s>", *([mask] if mask else [])]
+    special = ["<s>", "<pad>", "</s>", *([mask] if mask else []), *extra]
     tokenizer.train_from_iterator(
         CODE,
         trainers.BpeTrainer(
