@@ -126,7 +126,7 @@ class Nvim:
         return self.call("nvim_get_mode")["mode"]
 
     def open(self, file: Path) -> None:
-        self.command(f"edit! {file}")
+        self.call("nvim_cmd", {"cmd": "edit", "bang": True, "args": [str(file)], "magic": {"file": False}}, {})
         self.command("messages clear")
         self.wait("the server is ready", lambda: self.statusline() == "redraft")
 

@@ -112,6 +112,30 @@ def test_a_code_action_keeps_the_line_endings_of_a_crlf_file(nvim: Nvim, tmp_pat
     assert file.read_bytes() == original
 
 
+def test_all_mistakes_of_a_file_are_mended_at_once(nvim: Nvim, tmp_path: Path) -> None:
+    lines = [*BROKEN, "if area(1, 1) > 0", "    print('positive')"]
+    before = opened(nvim, tmp_path / "shop.py", lines)
+    nvim.lua("vim.lsp.buf.code_action({ apply = true, context = { only = { 'source.fixAll.redraft' } } })")
+    nvim.wait("both are mended", lambda: nvim.text() != before)
+    compile(nvim.text(), "shop.py", "exec")
+    nvim.keys("u")
+    nvim.wait("one undo brings the file back", lambda: nvim.text() == before)
+
+
+def test_a_file_that_has_no_name_yet_is_mended(nvim: Nvim) -> None:
+    nvim.command("enew")
+    buffers = len(nvim.call("nvim_list_bufs"))
+    nvim.call("nvim_buf_set_lines", 0, 0, -1, False, BROKEN)
+    nvim.command("setfiletype python")
+    nvim.wait("the server is ready", lambda: nvim.statusline() == "redraft")
+    nvim.at(5)
+    nvim.keys(":Redraft fix<CR>")
+    fixed(nvim, Path("unnamed.py"))
+    assert len(nvim.call("nvim_list_bufs")) == buffers
+    nvim.command("Redraft reject all")
+    nvim.command("bwipeout!")
+
+
 def test_a_selection_is_rewritten_with_an_instruction_from_the_prompt(nvim: Nvim, tmp_path: Path) -> None:
     before = opened(nvim, tmp_path / "mean.py", SHORT)
     nvim.at(4)

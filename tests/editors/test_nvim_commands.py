@@ -46,7 +46,7 @@ def test_fill_takes_a_placeholder_a_selection_or_the_cursor(
 def test_a_crlf_file_with_emoji_and_tabs_is_reviewed_change_by_change(
     clamp: Nvim, engine: ScriptedEngine, tmp_path: Path
 ) -> None:
-    file = tmp_path / "greet.py"
+    file = tmp_path / "grüße 100%.py"
     original = written(clamp, file, EMOJI, "\r\n")
     engine.script(
         lambda request: [request.span.replace("'🙂 é'", "'😀 ü'").replace("..", "return '🙂'")], step_seconds=0.3

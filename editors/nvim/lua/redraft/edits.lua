@@ -10,6 +10,7 @@ local CHANGED = 'the code changed while Redraft was working on it, nothing was c
 
 ---@class redraft.Running
 ---@field client_id integer
+---@field uri string
 ---@field mark integer Extmark on the first line of what was asked for.
 ---@field lines string[] That text, as it was then.
 
@@ -116,13 +117,14 @@ function M.run(intent, buf, argument)
   ---@type redraft.Running
   local edit = {
     client_id = client.id,
+    uri = vim.uri_from_bufnr(buf),
     mark = api.nvim_buf_set_extmark(buf, namespace, first, 0, {}),
     lines = api.nvim_buf_get_lines(buf, first, last + 1, false),
   }
   running[buf] = edit
   follow(buf, edit)
   preview.begin(buf, first, last)
-  local asked = vim.tbl_extend('force', argument, { uri = vim.uri_from_bufnr(buf), apply = not config.values.review })
+  local asked = vim.tbl_extend('force', argument, { uri = edit.uri, apply = not config.values.review })
   M.command(client, buf, 'redraft.' .. intent, asked, function(err, outcome)
     if not api.nvim_buf_is_valid(buf) then
       running[buf] = nil
@@ -142,7 +144,7 @@ end
 ---@param context lsp.HandlerContext
 function M.run_command(intent, command, context)
   local argument = command.arguments[1] ---@type redraft.EditArgument
-  local buf = vim.uri_to_bufnr(argument.uri)
+  local buf = assert(context.bufnr)
   if not argument.all then
     M.run(intent, buf, { range = argument.range, instruction = argument.instruction, message = argument.message })
     return
@@ -160,8 +162,9 @@ end
 --- Draws a denoising state, unless it is of another version of the text: then the next one comes in milliseconds.
 ---@param state redraft.Denoise
 function M.show(state)
-  local buf = vim.uri_to_bufnr(state.uri)
-  local edit = running[buf]
+  local buf, edit = vim.iter(pairs(running)):find(function(_, edit)
+    return edit.uri == state.uri
+  end)
   local client = edit and vim.lsp.get_client_by_id(edit.client_id)
   if client and config.values.animate and vim.lsp.util.buf_versions[buf] == state.version then
     preview.draw(buf, state, client.offset_encoding)

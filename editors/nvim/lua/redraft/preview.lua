@@ -114,14 +114,15 @@ local function wanted_lines(buf, state, encoding)
   return lines
 end
 
---- Highlights a line from edge to edge, below other highlights: `line_hl_group` would cover them.
+--- Highlights lines from edge to edge, below other highlights: `line_hl_group` would cover them.
 ---@param buf integer
 ---@param space integer Namespace.
----@param row integer 0-based.
+---@param first integer
+---@param last integer 0-based, inclusive.
 ---@param group string
-function M.highlight_line(buf, space, row, group)
-  local whole = { end_row = row + 1, hl_group = group, hl_eol = true, priority = 100, strict = false }
-  api.nvim_buf_set_extmark(buf, space, row, 0, whole)
+function M.highlight_lines(buf, space, first, last, group)
+  local whole = { end_row = last + 1, hl_group = group, hl_eol = true, priority = 100, strict = false }
+  api.nvim_buf_set_extmark(buf, space, first, 0, whole)
 end
 
 --- Marks the lines that an edit is about to change.
@@ -130,9 +131,7 @@ end
 ---@param last integer 0-based, inclusive.
 function M.begin(buf, first, last)
   M.clear(buf)
-  for row = first, math.min(last, api.nvim_buf_line_count(buf) - 1) do
-    M.highlight_line(buf, namespace, row, 'RedraftRegion')
-  end
+  M.highlight_lines(buf, namespace, first, last, 'RedraftRegion')
 end
 
 ---@param buf integer

@@ -75,9 +75,11 @@ local function draw_hunk(review, hunk, hint)
   local function mark(row, col, options)
     api.nvim_buf_set_extmark(review.buf, marks, row, col, options)
   end
-  for i, line in ipairs(hunk.new) do
-    preview.highlight_line(review.buf, marks, hunk.row + i - 1, 'RedraftAdd')
-    if #hunk.old == #hunk.new then
+  if #hunk.new > 0 then
+    preview.highlight_lines(review.buf, marks, hunk.row, hunk.row + #hunk.new - 1, 'RedraftAdd')
+  end
+  if #hunk.old == #hunk.new then
+    for i, line in ipairs(hunk.new) do
       local first, last = hunks.changed(hunk.old[i], line)
       mark(hunk.row + i - 1, first, { end_col = last, hl_group = 'RedraftAddText' })
     end
