@@ -341,6 +341,30 @@ def test_ghost_text_once_the_setting_allows_it(scripted: Workbench, engine: Scri
     text_becomes(bench, "def double(x):\n    return 2 * x\n", "the ghost is text now")
 
 
+def test_a_notebook_cell_is_edited_with_the_code_above_as_context(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "before.py", "x = 1\n")  # the workbench knows notebooks once it has its extensions
+    bench.change_settings({"redraft.inline.enable": False})
+    engine.script(lambda request: [request.span.replace("* r", "* r**2")])
+    sources = ["import math", "def area(r):\n    return math.pi * r"]
+    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    book = {"cells": [{**cell, "source": source} for source in sources], "nbformat": 4, "nbformat_minor": 5}
+    path = bench.server.write("book.ipynb", json.dumps({**book, "metadata": {"language_info": {"name": "python"}}}))
+    bench.page.keyboard.press("Control+p")
+    bench.page.locator(".quick-input-widget input").fill(str(path))
+    bench.page.locator(".quick-input-list .monaco-list-row", has_text="book.ipynb").first.wait_for()
+    bench.page.keyboard.press("Enter")
+    lines = bench.page.locator(".notebookOverlay .view-line")
+    lines.filter(has_text="math.pi").click()
+    bench.page.keyboard.press("Control+a")
+    bench.page.keyboard.press("Control+Alt+r")
+    bench.page.locator(".quick-input-title", has_text="Rewrite Selection").wait_for()
+    bench.page.keyboard.press("Enter")
+    wait_for(lambda: bench.lenses("Accept").count(), "a suggestion in the cell")
+    assert [(request.prefix, request.span) for request in engine.requests] == [("import math\n\n", sources[1])]
+    bench.page.keyboard.press("Control+Enter")
+    wait_for(lambda: lines.last.inner_text().replace("\xa0", " ") == "    return math.pi * r**2", "accepted")
+
+
 def test_an_untrusted_workspace_cannot_choose_what_runs(browser: Browser) -> None:
     server = CodeServer({}, {"security.workspace.trust.startupPrompt": "never"}, trust=False)
     trap = server.write("trap.sh", "#!/bin/sh\ntouch sprung\n")
