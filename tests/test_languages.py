@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine.editing import edit_session, run_session
@@ -84,3 +86,18 @@ def test_no_candidate_breaks_what_parsed() -> None:
     for candidate in run_session(edit_session(request, model), model).candidates:
         assert candidate.parses
         assert syntax_fault(before + candidate.text + after, "javascript") is None
+
+
+REAL = {".ts": "typescript", ".mjs": "javascript", ".json": "json"}
+EDITORS = Path(__file__).parents[1] / "editors" / "vscode"
+
+
+@pytest.mark.parametrize("suffix", REAL)
+def test_real_files_have_no_fault_until_a_bracket_is_gone(suffix: str) -> None:
+    files = [f for folder in (EDITORS, EDITORS / "src", EDITORS / "scripts") for f in folder.glob(f"*{suffix}")]
+    assert files
+    for file in files:
+        text = file.read_text()
+        assert syntax_fault(text, REAL[suffix]) is None, file
+        last = text.rindex("}")
+        assert syntax_fault(text[:last] + text[last + 1 :], REAL[suffix]), file
