@@ -34,12 +34,15 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key-env", metavar="VARIABLE", help="environment variable that holds the server's key")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="S")
     parser.add_argument("--quantise", choices=("8bit", "4bit"), help="needs bitsandbytes")
+    parser.add_argument(
+        "--allow-code", action="store_true", help="run the Python code that the folder brings, as it is now"
+    )
     parser.add_argument("--json", action="store_true")
 
 
 def chosen(options: argparse.Namespace) -> Any:
     """The `ModelChoice` that the options name, None when they name none. Raises CommandError."""
-    from engine.models.choice import ModelChoice
+    from engine.models.choice import ModelChoice, code_digest
 
     if options.folder and options.url:
         raise CommandError("name a folder or --url, not both")
@@ -54,7 +57,9 @@ def chosen(options: argparse.Namespace) -> Any:
     if options.folder == "embedded":
         return ModelChoice()
     if options.folder:
-        return ModelChoice(path=str(Path(options.folder).expanduser().resolve()), quantise=options.quantise)
+        folder = Path(options.folder).expanduser().resolve()
+        allowed = code_digest(folder) if options.allow_code else None
+        return ModelChoice(path=str(folder), quantise=options.quantise, allowed_code=allowed)
     return None
 
 
@@ -72,6 +77,7 @@ def run_list(options: argparse.Namespace) -> int:
     print(f"in use: {choice.path or choice.url or 'embedded'}")
     print("embedded      the model that comes with redraft")
     print("FOLDER        a span denoiser, or a masked LM saved by save_pretrained")
+    print("                or DiffusionGemma; --allow-code: LLaDA, Dream, DreamOn and others that bring their own code")
     print("--url URL     an OpenAI-compatible server (SGLang, vLLM, llama.cpp), or Mercury; your code is sent there")
     return 0
 

@@ -5,6 +5,7 @@ All that sends code to another machine stands here and nowhere else.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, fields
@@ -30,6 +31,7 @@ class ModelChoice:
     key_env: str | None = None  # environment variable that holds the key; else the OS keyring is asked
     timeout_s: float = 30.0
     quantise: Quantisation | None = None
+    allowed_code: str | None = None  # digest of the Python code in the folder that may run
     fallback: bool = True  # use the embedded model when this one cannot be loaded
 
 
@@ -84,3 +86,12 @@ def write_choice(choice: ModelChoice) -> Path:
         json.dump({name: value for name, value in asdict(choice).items() if value is not None}, file, indent=2)
     fresh.replace(path)
     return path
+
+
+def code_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of all Python files in `folder`: the pinned revision of its code."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

@@ -38,7 +38,8 @@ class ForeignVocabulary(Vocabulary):
         spec["added_tokens"] = [token for token in spec["added_tokens"] if not token["special"]]
         spec["post_processor"] = None
         super().__init__(Tokenizer.from_str(json.dumps(spec)))
-        self.size = SHIFT + 1 + max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+        self._ids = tokenizer.get_vocab(with_added_tokens=True)
+        self.size = SHIFT + 1 + max(self._ids.values(), default=0)
 
     @classmethod
     def read(cls, folder: Path) -> ForeignVocabulary:
@@ -56,6 +57,10 @@ class ForeignVocabulary(Vocabulary):
                 f"the tokenizer in {folder} changes text (case, spaces or rare letters): choose a model made for code",
             )
         return vocabulary
+
+    def id_of(self, token: str) -> int | None:
+        """The model's own id of a token, special or not."""
+        return self._ids.get(token)
 
     def encode(self, text: str) -> list[int]:
         return [SHIFT + token for token in super().encode(text)]

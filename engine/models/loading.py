@@ -17,7 +17,7 @@ from engine.models.denoiser import Denoiser, EmbeddedDenoiser
 from engine.models.http import HttpModel, Model
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "weights" / "small"
-Kind = Literal["embedded", "masked-lm", "diffusion-gemma"]
+Kind = Literal["embedded", "masked-lm", "diffusion-gemma", "remote-code"]
 logger = logging.getLogger("redraft.engine")
 
 
@@ -79,6 +79,10 @@ def load_folder(kind: Kind, folder: Path, device: str, choice: ModelChoice) -> D
         from engine.models.diffusion_gemma import DiffusionGemmaDenoiser
 
         return DiffusionGemmaDenoiser.load(folder, device, **quantised(choice))
+    if kind == "remote-code":
+        from engine.models.remote_code import RemoteCodeDenoiser
+
+        return RemoteCodeDenoiser.load_allowed(folder, device, choice.allowed_code, **quantised(choice))
     from engine.models.masked_lm import MaskedLmDenoiser
 
     return MaskedLmDenoiser.load(folder, device, **quantised(choice))
@@ -86,6 +90,7 @@ def load_folder(kind: Kind, folder: Path, device: str, choice: ModelChoice) -> D
 
 def model_kind(folder: Path) -> Kind:
     """Raises EditError("model_unavailable") when the folder holds no model that can edit."""
+    from engine.models.families import family_of
     from engine.models.foreign import read_json
 
     if not (folder / "config.json").is_file():
@@ -102,6 +107,8 @@ def model_kind(folder: Path) -> Kind:
     architectures = [str(name) for name in config.get("architectures") or []]
     if model_type == "redraft-span-denoiser":
         return "embedded"
+    if config.get("auto_map") and family_of(config):
+        return "remote-code"
     if any(name.endswith("ForMaskedLM") for name in architectures):
         return "masked-lm"
     if "DiffusionGemmaForBlockDiffusion" in architectures:

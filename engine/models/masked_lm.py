@@ -103,8 +103,8 @@ class MaskedLmDenoiser:
     def _offsets(self, items: Sequence[CanvasItem], rows: Sequence[tuple[int, list[int], list[int]]]) -> list[int]:
         return [(self.ends[0] is not None) + len(self._before(items[i].context)) for i, _, _ in rows]
 
-    def _forward(self, sequences: list[list[int]]) -> Tensor:
-        """Logits [rows, width, vocabulary] of sequences padded at the end."""
+    def _forward(self, sequences: list[list[int]]) -> Sequence[Tensor]:
+        """Logits [width, vocabulary] of every sequence, here padded at the end."""
         width = max(len(row) for row in sequences)
         ids = torch.tensor([[*row, *[self.mask] * (width - len(row))] for row in sequences], device=self.model.device)
         real = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in sequences], device=ids.device)

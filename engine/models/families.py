@@ -1,0 +1,58 @@
+"""Diffusion language models that bring their own Python code: what one must know to run them.
+
+Sources: LLaDA (arXiv 2502.09992; github.com/ML-GSAI/LLaDA generate.py), LLaDA2
+(github.com/inclusionAI/LLaDA2.X), Dream (arXiv 2508.15487; generation_utils.py), DreamOn
+(hkunlp.github.io/blog/2025/dreamon), DiffuCoder (arXiv 2506.20639), Stable-DiffCoder (arXiv 2601.15892),
+Open-dCoder (github.com/pengzhangzhi/Open-dLLM).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """`shift`: the logits at position i - 1 are those for position i, as in the autoregressive model that it
+    was made from. `attention`: "block" models expect a block-causal mask, which is full where, as here, all
+    text is one block. `mask`: its id, where the folder's config.json does not name `mask_token_id`."""
+
+    name: str
+    model_types: tuple[str, ...]
+    architectures: tuple[str, ...]
+    shift: bool
+    attention: Literal["full", "block"]
+    mask: int | None = None
+    expand_token: str | None = None  # in a mask's place: two masks belong here
+    delete_token: str | None = None  # in a mask's place: nothing belongs here
+
+
+FAMILIES = (
+    Family("LLaDA2", ("llada2_moe", "llada2"), ("LLaDA2MoeModelLM",), False, "block", 156895),
+    Family("LLaDA", ("llada", "LLaDA"), ("LLaDAModelLM",), False, "full", 126336),
+    Family("Stable-DiffCoder", ("stable_diffcoder",), ("StableDiffcoderForCausalLM",), False, "block"),
+    Family("DreamOn", (), ("DreamOnModel",), True, "full", 151666, "<|expand|>", "<|endoftext|>"),
+    Family("Dream, Dream-Coder, DiffuCoder", ("Dream", "dream"), ("DreamModel",), True, "full", 151666),
+    Family("Open-dCoder", ("open_dcoder",), ("OpenDCoderForCausalLM",), True, "full"),
+)
+
+
+def family_of(config: dict[str, Any]) -> Family | None:
+    """The family of a config.json, None when there is none. DreamOn is a Dream model with an
+    `expand_token_id`; Open-dCoder and Stable-DiffCoder also come with the architecture of the model they
+    were made from, and are told by their mask token."""
+    names = {str(name) for name in config.get("architectures") or []}
+    model_type = config.get("model_type")
+    by_name = {family.name: family for family in FAMILIES}
+    if model_type in ("Dream", "dream") and config.get("expand_token_id") is not None:
+        return by_name["DreamOn"]
+    for family in FAMILIES:
+        if names & set(family.architectures) or model_type in family.model_types:
+            return family
+    if config.get("auto_map") and config.get("mask_token_id") is not None:
+        if model_type == "qwen2":
+            return by_name["Open-dCoder"]
+        if model_type == "llama":
+            return by_name["Stable-DiffCoder"]
+    return None
