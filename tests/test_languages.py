@@ -9,7 +9,7 @@ import pytest
 from engine.editing import edit_session, run_session
 from engine.languages import GRAMMARS, is_checked, parser_of, statement_lines, syntax_fault
 from engine.messages import EditRequest
-from engine.models.loading import load_model
+from engine.models.loading import load_denoiser
 
 GOOD = {
     "javascript": "function area(w, h) {\n  return w * h;\n}\n",
@@ -71,7 +71,7 @@ def test_a_fault_is_mended_by_the_real_model(language: str) -> None:
     lines = good.replace(old, new).splitlines(keepends=True)
     start = max(0, line - 1)
     before, span, after = "".join(lines[:start]), "".join(lines[start : line + 1]), "".join(lines[line + 1 :])
-    model = load_model(None, "cpu", 1)
+    model = load_denoiser(None, "cpu", 1)
     result = run_session(edit_session(EditRequest("fix", before, span, after, language), model), model)
     assert result.candidates, result
     best = result.candidates[0]
@@ -81,7 +81,7 @@ def test_a_fault_is_mended_by_the_real_model(language: str) -> None:
 
 def test_no_candidate_breaks_what_parsed() -> None:
     before, span, after = "function f(a) {\n", "  const b = a + 1;\n  return b;\n", "}\n"
-    model = load_model(None, "cpu", 1)
+    model = load_denoiser(None, "cpu", 1)
     request = EditRequest("rewrite", before, span, after, "javascript", strength=0.8, candidates=10)
     for candidate in run_session(edit_session(request, model), model).candidates:
         assert candidate.parses
