@@ -36,10 +36,10 @@ async def inline_completions(server: RedraftServer, params: lsp.InlineCompletion
     if document is None or not server.settings_of(document.uri).inline_enable or server.excluded(document.uri):
         return lsp.InlineCompletionList([])
     at = document.offset(params.position)
-    texts = typed_on(server.shown.get(document.uri), document, at)
+    texts = wanted(document, at, typed_on(server.shown.get(document.uri), document, at))
     if not texts:
         automatic = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
-        texts = await filled(server, document, at, automatic)
+        texts = wanted(document, at, await filled(server, document, at, automatic))
     if texts:
         server.shown[document.uri] = Shown(at, document.text, texts)
     here = lsp.Range(params.position, params.position)
@@ -56,8 +56,13 @@ def typed_on(shown: Shown | None, document: Document, at: int) -> tuple[str, ...
     return tuple(text[len(typed) :] for text in shown.completions if text.startswith(typed) and text != typed)
 
 
+def wanted(document: Document, at: int, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Without those that are blank or would put back what the user has just deleted there, or undone."""
+    return tuple(text for text in texts if text.strip() and not document.puts_back(at, text))
+
+
 async def filled(server: RedraftServer, document: Document, at: int, automatic: bool) -> tuple[str, ...]:
-    """The engine's candidates, without those that would put back what the user has just deleted there."""
+    """The engine's candidates, unless the user typed on meanwhile."""
     settings, version = server.settings_of(document.uri), document.version
     if automatic:
         await asyncio.sleep(settings.inline_debounce_ms / 1000)
@@ -73,10 +78,7 @@ async def filled(server: RedraftServer, document: Document, at: int, automatic: 
         )
     except (EngineUnavailable, EngineFailure):
         return ()  # nobody asked for it: an edit that somebody asks for will tell
-    if overtaken():
-        return ()
-    texts = (candidate.text for candidate in result.candidates)
-    return tuple(text for text in texts if text.strip() and not document.puts_back(at, text))
+    return () if overtaken() else tuple(candidate.text for candidate in result.candidates)
 
 
 def has_room(document: Document, at: int) -> bool:

@@ -57,6 +57,15 @@ async def test_what_was_just_deleted_is_not_proposed() -> None:
         assert await complete(client, 5) == [" #x~;"]
 
 
+async def test_what_was_accepted_and_undone_is_not_proposed_again() -> None:
+    async with light_server(capabilities={}, settings={"inline": {"enable": True}}) as client:
+        client.open(URI, "x = 1\n")
+        assert await complete(client, 5) == [" #x;", " #x~;"]
+        type_at(client, 5, " #x;", 2)
+        type_at(client, 5, "", 3, deleted=4)
+        assert await complete(client, 5) == [" #x~;"]
+
+
 async def test_nothing_in_front_of_other_code() -> None:
     async with light_server(capabilities={}, settings={"inline": {"enable": True}}) as client:
         client.open(URI, "f(x) + g(y)\n")
