@@ -63,8 +63,8 @@ class Fixes:
             try:
                 return await asyncio.shield(search)
             except asyncio.CancelledError:
-                if not search.cancelled():
-                    raise  # the client has no use for the answer
+                if self._searches.get(document.uri) is search:
+                    raise  # not superseded: the client has no use for the answer, or the server ends
         return []
 
     def known(self, document: Document, region: tuple[int, int]) -> EditResult | None:

@@ -117,3 +117,12 @@ async def test_the_quick_fix_is_offered_before_the_search_has_ended(start: Any) 
     params["context"] = {"diagnostics": [shown]}
     actions = (await client.request("textDocument/codeAction", params))["result"]
     assert [a["title"] for a in actions if a["kind"] == "quickfix"] == ["Fix with Redraft: E999"]
+
+
+async def test_a_client_that_hangs_up_during_a_search_leaves_no_server_behind(start: Any) -> None:
+    client = await start(PULLS)
+    client.open(URI, BROKEN)
+    client.ask("textDocument/diagnostic", {"textDocument": {"uri": URI}})
+    await client.alive()  # the search is under way
+    client.stdin.close()
+    await asyncio.wait_for(client.process.wait(), 20)
