@@ -18,6 +18,7 @@ demo: $(STAMP)
 
 test: $(STAMP) lint typecheck
 	tests/editors/setup_editors.sh $(BIN)/python
+	tests/editors/setup_vscode.sh $(BIN)/python
 	$(BIN)/python -m pytest
 
 stress: $(STAMP)  # the tests of robustness with all their cases (about half an hour); `make test` runs a share

@@ -1,6 +1,6 @@
 """Redraft in the real VS Code: the built .vsix in code-server, driven in Chromium, with the embedded model.
 
-Set-up: `make vscode`; a missing piece is a failure. What depends on an edit's exact timing or on several
+Set-up: tests/editors/setup_vscode.sh; in CI a missing piece is a failure. What depends on an edit's exact timing or on several
 suggestions runs against a scripted engine instead.
 """
 
@@ -45,7 +45,7 @@ def two_changes(request: EditRequest) -> list[str]:
 @pytest.fixture(scope="module", autouse=True)
 def set_up() -> None:
     if reason := missing():
-        pytest.fail(f"{reason}: run `make vscode`", pytrace=False)
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="module")
