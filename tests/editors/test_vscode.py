@@ -1,7 +1,7 @@
 """Redraft in the real VS Code: the built .vsix in code-server, driven in Chromium, with the embedded model.
 
-Set-up: tests/editors/setup_vscode.sh; in CI a missing piece is a failure. What depends on an edit's exact timing or on several
-suggestions runs against a scripted engine instead.
+Set-up: tests/editors/setup_vscode.sh; in CI a missing piece is a failure. What depends on an edit's exact timing or on
+several suggestions runs against a scripted engine instead.
 """
 
 from __future__ import annotations
