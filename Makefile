@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test stress lint format typecheck bench screenshots clean
+.PHONY: demo test test-cluster stress lint format typecheck bench screenshots clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +20,10 @@ test: $(STAMP) lint typecheck
 	tests/editors/setup_editors.sh $(BIN)/python
 	tests/editors/setup_vscode.sh $(BIN)/python
 	$(BIN)/python -m pytest
+
+test-cluster: $(STAMP)  # on a Ray cluster of this machine
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[cluster]'
+	$(BIN)/python -m pytest tests/cluster
 
 stress: $(STAMP)  # the tests of robustness with all their cases (about half an hour); `make test` runs a share
 	REDRAFT_STRESS=1 $(BIN)/python -m pytest -m stress --durations=0

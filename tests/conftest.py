@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from engine.models.loading import load_denoiser
 
 settings.register_profile("plain", deadline=None)  # machines are noisy; timings belong in `redraft bench`
 settings.load_profile("plain")
+
+collect_ignore = [] if find_spec("ray") else ["cluster"]  # an extra: `make test-cluster` installs it
 
 # A Unix socket's path may have about 100 characters; pytest's own folders are longer.
 RUNTIME = tempfile.mkdtemp(prefix="redraft-")

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import Any
 
 from engine.cli.errors import CommandError
@@ -19,7 +20,10 @@ from engine.service.paths import engine_paths
 def add_parser(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser("engine", help="the engine daemon")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    serve = verbs.add_parser("serve", help="run the daemon here, in the foreground", add_help=False)
+    # No prefix character: all options are the daemon's, also the first one.
+    serve = verbs.add_parser(
+        "serve", help="run the daemon here, or with --ray a cluster", add_help=False, prefix_chars="\0"
+    )
     serve.add_argument("rest", nargs=argparse.REMAINDER)
     serve.set_defaults(run=run_serve)
     for verb, run, text in (("status", run_status, "say how the engine is"), ("stop", run_stop, "stop the engine")):
@@ -32,7 +36,13 @@ def add_parser(commands: Any) -> None:
 
 
 def run_serve(options: argparse.Namespace) -> int:
-    os.execv(sys.executable, [sys.executable, "-m", "engine.service.daemon", *options.rest])  # noqa: S606
+    module, rest = "engine.service.daemon", list(options.rest)
+    if "--ray" in rest:
+        if find_spec("ray") is None:
+            raise CommandError("a cluster needs Ray: pip install 'redraft[cluster]'")
+        module = "engine.service.cluster"
+        rest.remove("--ray")
+    os.execv(sys.executable, [sys.executable, "-m", module, *rest])  # noqa: S606
 
 
 def run_status(options: argparse.Namespace) -> int:

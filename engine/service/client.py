@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from engine import __version__
 from engine.messages import PROTOCOL_VERSION, DenoisingState, EditRequest, EditResult, EngineStatus, ErrorCode
@@ -25,6 +25,14 @@ GREETING_S = 30.0  # within which a live engine greets, loading its model or not
 HANG_GRACE_S = 30.0  # silence after which an engine that owes an answer counts as dead
 
 T = TypeVar("T")
+
+
+class Writer(Protocol):
+    """What a client needs of a stream to the engine."""
+
+    def write(self, frame: bytes, /) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class EngineUnavailable(Exception):
@@ -46,8 +54,8 @@ class EngineFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """Which engine to use. `url` ("tcp://host:port", token in REDRAFT_ENGINE_TOKEN) names a running one;
-    else one is started by `python`, unless `start` is off."""
+    """Which engine to use. `url` ("tcp://host:port" or "wss://host:port", token in REDRAFT_ENGINE_TOKEN) names a
+    running one; else one is started by `python`, unless `start` is off."""
 
     model: str | None = None
     device: str | None = None
@@ -61,7 +69,7 @@ class EngineOptions:
 class EngineClient:
     """One connection. Many requests may be under way; `closed` once the connection is gone."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: Writer) -> None:
         self._reader, self._writer = reader, writer
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._watching: dict[int, Callable[[DenoisingState], None]] = {}
@@ -117,9 +125,11 @@ class EngineClient:
 
     @classmethod
     async def _connect_url(cls, url: str) -> EngineClient:
+        if url.startswith(("ws://", "wss://")):
+            return await cls._connect_websocket(url)
         host, _, port = url.removeprefix("tcp://").rpartition(":")
         if not host or not port.isdigit():
-            raise EngineUnavailable(f"engine.url {url!r} is not of the form tcp://HOST:PORT")
+            raise EngineUnavailable(f"engine.url {url!r} is not of the form tcp://HOST:PORT or wss://HOST:PORT")
         try:
             streams = await asyncio.open_connection(host, int(port))
             return await cls._greet(*streams, token=os.environ.get("REDRAFT_ENGINE_TOKEN"))
@@ -127,9 +137,19 @@ class EngineClient:
             raise EngineUnavailable(f"no engine at {url}: {getattr(error, 'strerror', None) or error}") from error
 
     @classmethod
-    async def _greet(
-        cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str | None
-    ) -> EngineClient:
+    async def _connect_websocket(cls, url: str) -> EngineClient:
+        try:
+            from engine.service.websocket import open_websocket
+        except ImportError as error:
+            raise EngineUnavailable(f"{url} needs websockets: pip install websockets") from error
+        try:
+            streams = await open_websocket(url)
+            return await cls._greet(*streams, token=os.environ.get("REDRAFT_ENGINE_TOKEN"))
+        except OSError as error:
+            raise EngineUnavailable(f"no engine at {url}: {error.strerror or error}") from error
+
+    @classmethod
+    async def _greet(cls, reader: asyncio.StreamReader, writer: Writer, token: str | None) -> EngineClient:
         """Raises OSError when the engine hangs up, EngineHangs, or EngineUnavailable when it refuses us."""
         client = cls(reader, writer)
         try:

@@ -22,7 +22,7 @@ from typing import Any
 from engine import messages
 from engine.errors import EditError
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
-from engine.service import daemon, frames
+from engine.service import connection, daemon, frames
 
 FIRST_LINE = re.compile(r"[^\r\n]*")
 
@@ -195,5 +195,5 @@ if __name__ == "__main__":
     daemon.Daemon = LightDaemon  # type: ignore[misc]
     version = os.environ.get("REDRAFT_TEST_PROTOCOL")
     if version:
-        daemon.PROTOCOL_VERSION = messages.PROTOCOL_VERSION = int(version)
+        connection.PROTOCOL_VERSION = messages.PROTOCOL_VERSION = int(version)
     sys.exit(daemon.main())
