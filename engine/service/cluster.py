@@ -37,6 +37,7 @@ from engine.service.memory import resident_mb
 
 TRIES = 4  # of an edit whose replica dies
 CONNECTIONS = 2000  # per gate
+MAX_GATES = 128
 PER_REPLICA = 64  # edits that a replica takes at once, most of them queued
 TARGET = 6  # edits per replica that autoscaling aims at: as many as a Scheduler has under way
 NAME = "redraft"
@@ -244,7 +245,14 @@ def deploy(options: argparse.Namespace, token: str) -> None:
         health_check_period_s=5,
         graceful_shutdown_timeout_s=20,
     )(Engine)
-    gate: Any = serve.deployment(name="gate", max_ongoing_requests=CONNECTIONS, ray_actor_options={"num_cpus": 0})(Gate)
+    gate: Any = serve.deployment(
+        name="gate",
+        max_ongoing_requests=CONNECTIONS,
+        autoscaling_config=AutoscalingConfig(
+            min_replicas=1, max_replicas=MAX_GATES, target_ongoing_requests=CONNECTIONS // 2
+        ),
+        ray_actor_options={"num_cpus": 0},
+    )(Gate)
     serve.start(
         http_options=HTTPOptions(
             host=options.host, port=options.port, ssl_certfile=options.certificate, ssl_keyfile=options.key
