@@ -1,79 +1,62 @@
 """Models of the same size that write a span left to right, one token a pass, with their keys and values cached.
 
-Their weights do not matter to their speed, so they need no training: the twin runs the denoiser's own blocks
-under a causal mask; the other is a Llama of the same shape in the transformers library.
+One is the denoiser's autoregressive twin, the other a Llama of the same shape in the transformers library.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from safetensors import SafetensorError
 
+from engine.evaluation.bench import EvaluationError
 from engine.evaluation.machine import synchronise
 from engine.evaluation.speed import Generation, Rival
-from engine.models.denoiser import Denoiser, EmbeddedDenoiser
-from engine.models.network import Block
-from engine.models.vocabulary import END, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, RESERVED
+from engine.models.ar_twin import ARTwin, context_ids, request_ids
+from engine.models.denoiser import Context, Denoiser, EmbeddedDenoiser
+from engine.models.vocabulary import END
 
 
-def make_rivals(denoiser: Denoiser) -> list[Rival]:
-    """Both rivals of an embedded model; other models have none."""
+def make_rivals(denoiser: Denoiser, twin: Path | None = None) -> list[Rival]:
+    """Both rivals of an embedded model; other models have none. `twin`: folder of a trained twin.
+
+    Raises EvaluationError when that cannot be loaded."""
     if not isinstance(denoiser, EmbeddedDenoiser):
         return []
-    return [AutoregressiveTwin(denoiser), TransformersRival(denoiser)]
+    try:
+        return [TwinRival(denoiser, twin), TransformersRival(denoiser)]
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise EvaluationError(f"the twin in {twin} cannot be loaded: {error}") from error
 
 
-def infilling_prompt(denoiser: Denoiser, prefix: str, suffix: str) -> list[int]:
-    """Fill-in-the-middle order (arXiv 2207.14255, section 3), cut to the context that the denoiser sees."""
-    encode = denoiser.vocabulary.encode
-    before, after = encode(prefix)[-denoiser.max_prefix :], encode(suffix)[: denoiser.max_suffix]
-    return [FIM_PREFIX, *before, FIM_SUFFIX, *after, FIM_MIDDLE]
+def seen(model: Denoiser | ARTwin, prefix: str, suffix: str) -> Context:
+    """The context, cut to what the model can see."""
+    encode = model.vocabulary.encode
+    return Context((), tuple(encode(prefix)[-model.max_prefix :]), tuple(encode(suffix)[: model.max_suffix]))
 
 
-class AutoregressiveTwin:
-    """The denoiser's blocks, weights and vocabulary, decoded left to right."""
+class TwinRival:
+    """The autoregressive twin (`engine.models.ar_twin`). Its weights do not matter to its speed: without a
+    trained one the denoiser's own are run left to right."""
 
     name = "autoregressive twin"
 
-    def __init__(self, denoiser: EmbeddedDenoiser) -> None:
-        self.denoiser, self.network = denoiser, denoiser.model
-        self.parameters = denoiser.parameters
+    def __init__(self, denoiser: EmbeddedDenoiser, folder: Path | None) -> None:
+        self.twin = (
+            ARTwin.load(folder, denoiser.device)
+            if folder
+            else ARTwin(denoiser.model, denoiser.vocabulary, denoiser.name, denoiser.device)
+        )
+        self.parameters = self.twin.parameters
 
-    @torch.inference_mode()
     def generate(self, prefix: str, suffix: str, max_new_tokens: int) -> Generation:
         started = time.perf_counter()
-        prompt = infilling_prompt(self.denoiser, prefix, suffix)
-        cache = self._empty_cache(len(prompt) + max_new_tokens)
-        made = [self._next(prompt, 0, cache)]
-        while len(made) < max_new_tokens:
-            made.append(self._next(made[-1:], len(prompt) + len(made) - 1, cache))
-        seconds = time.perf_counter() - started
-        return Generation(self.denoiser.vocabulary.decode(made), len(made), seconds)
-
-    def _empty_cache(self, length: int) -> list[tuple[Tensor, Tensor]]:
-        sizes = self.network.sizes
-        heads = sizes.num_attention_heads
-        shape = (1, heads, length, sizes.hidden_size // heads)
-        new = self.network.embedding.weight.new_empty
-        return [(new(shape), new(shape)) for _ in range(sizes.num_hidden_layers)]
-
-    def _next(self, ids: list[int], start: int, cache: list[tuple[Tensor, Tensor]]) -> int:
-        """The likeliest token after `ids`, which stand at positions `start` and up; extends the cache."""
-        end = start + len(ids)
-        x = self.network.embedding(torch.tensor([ids], device=self.denoiser.device)) + self.network.segment.weight[1]
-        rope = self.network.rope(torch.arange(start, end, device=self.denoiser.device)[None])
-        for block, (keys, values) in zip(cast("list[Block]", self.network.blocks), cache, strict=True):
-            q, k, v = block.project(x, rope)
-            keys[:, :, start:end], values[:, :, start:end] = k, v
-            k, v = keys[:, :, :end], values[:, :, :end]
-            attended = F.scaled_dot_product_attention(q, k, v, is_causal=len(ids) > 1)
-            x = block.mix(x, attended.transpose(1, 2).flatten(2))
-        logits = self.network.token_logits(self.network.norm(x[0, -1]))
-        return len(RESERVED) + int(logits[len(RESERVED) :].argmax())  # never <end>: the span has its length
+        made = self.twin.write(seen(self.twin, prefix, suffix), (), max_new_tokens)
+        synchronise(self.twin.device)
+        return Generation(self.twin.vocabulary.decode(made), len(made), time.perf_counter() - started)
 
 
 class TransformersRival:
@@ -102,7 +85,8 @@ class TransformersRival:
     @torch.inference_mode()
     def generate(self, prefix: str, suffix: str, max_new_tokens: int) -> Generation:
         started = time.perf_counter()
-        prompt = torch.tensor([infilling_prompt(self.denoiser, prefix, suffix)], device=self.denoiser.device)
+        ids = [*context_ids(seen(self.denoiser, prefix, suffix)), *request_ids(())]
+        prompt = torch.tensor([ids], device=self.denoiser.device)
         lengths = {"min_new_tokens": max_new_tokens, "max_new_tokens": max_new_tokens}
         whole = self.model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False, **lengths)
         synchronise(self.denoiser.device)

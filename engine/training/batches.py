@@ -33,6 +33,7 @@ class Batch:
     inserts: Tensor
     weights: Tensor
     canvases: int
+    spent: int = 0  # tokens read to make it, in forward passes alone
 
     def to(self, device: torch.device) -> Batch:
         moved = {

@@ -27,7 +27,7 @@ from engine.training.trajectories import TrajectoryConfig, TrajectoryStream
 
 @dataclass(frozen=True, slots=True)
 class StageConfig:
-    """`steps` or `minutes`, whichever ends first; the learning rate follows that progress."""
+    """`steps`, `minutes` or `tokens`, whichever ends first; the learning rate follows that progress."""
 
     name: str
     stream: StreamConfig
@@ -38,6 +38,7 @@ class StageConfig:
     twin: bool = False  # train the autoregressive twin on the same examples
     steps: int = 10_000
     minutes: float = 1e9
+    tokens: float = 1e15  # read in training; those read forward only, to make trajectories, count a third
     learning_rate: float = 0.02  # of the matrices (Muon); embeddings and vectors take `adam_rate`
     adam_rate: float = 0.003
     weight_decay: float = 0.01
@@ -106,7 +107,8 @@ class Run:
 
     @property
     def progress(self) -> float:
-        return max(self.step / self.config.steps, self.elapsed / (60 * self.config.minutes))
+        c = self.config
+        return max(self.step / c.steps, self.elapsed / (60 * c.minutes), self.tokens / c.tokens)
 
     @property
     def finished(self) -> bool:
@@ -126,7 +128,7 @@ class Run:
         (loss / self.config.accumulate).backward()
         self.window.append(torch.stack((loss, token_loss, insert_loss)).detach())
         read = int(batch.canvas_ids.numel()) + (0 if batch.context_ids is None else batch.context_ids.numel())
-        self.tokens += read * self.processes.count
+        self.tokens += (read + batch.spent // 3) * self.processes.count
         self.step += 1
         if self.step % self.config.accumulate == 0:
             self.update()

@@ -69,19 +69,23 @@ class TrajectoryStream(IterableDataset[Batch]):
         sizes, window = self.model.sizes, self.stream.window
         for step in count(self.place.step):
             source.rng = Random(f"{self.stream.seed}/{self.config.kind}/{self.place.shard}/{step}")
-            kept = [] if source.rng.random() < self.config.replay else self.trajectories(source)
+            kept, spent = ([], 0) if source.rng.random() < self.config.replay else self.trajectories(source)
             if not kept:
-                yield denoiser_batch(ordinary(source, sizes.max_canvas), sizes, window)
+                batch = denoiser_batch(ordinary(source, sizes.max_canvas), sizes, window)
+                batch.spent = spent
+                yield batch
                 continue
             chosen = [choose_states(t, self.config.states, source.rng) for t in kept]
             batch = denoiser_batch([SpanExample(t.context, t.states) for t in chosen], sizes, window)
             weights = torch.tensor([w for t in chosen for w in t.weights])
             batch.weights *= (weights / weights.max())[:, None]
+            batch.spent = spent
             yield batch
 
-    def trajectories(self, source: Source) -> list[Trajectory]:
-        """Those kept of a batch of fresh examples; on policy there may be none."""
-        denoiser = EmbeddedDenoiser(self.model, source.vocabulary, "training", str(self.model.embedding.weight.device))
+    def trajectories(self, source: Source) -> tuple[list[Trajectory], int]:
+        """Those kept of a batch of fresh examples (on policy there may be none), and the tokens read for them."""
+        device = str(self.model.embedding.weight.device)
+        denoiser = Metered(EmbeddedDenoiser(self.model, source.vocabulary, "training", device))
         starts: list[tuple[Context, Noisy]] = []
         while len(starts) < self.stream.batch:
             make = source.real_edit if source.rng.random() < self.stream.edits else source.span
@@ -89,7 +93,23 @@ class TrajectoryStream(IterableDataset[Batch]):
             assert example.context is not None
             starts += [(example.context, noisy) for noisy in example.noisy if is_noised(noisy)]
         make_kept = best_orders if self.config.kind == "order" else shorter_than_others
-        return make_kept(starts[: self.stream.batch], denoiser, self.config, source.rng)
+        return make_kept(starts[: self.stream.batch], denoiser, self.config, source.rng), denoiser.tokens
+
+
+class Metered:
+    """Counts the tokens that a denoiser reads; of every context once, for it is cached."""
+
+    def __init__(self, denoiser: EmbeddedDenoiser) -> None:
+        self.denoiser, self.max_canvas = denoiser, denoiser.max_canvas
+        self.tokens = 0
+        self._contexts: set[Context] = set()
+
+    def denoise(self, items: Sequence[CanvasItem]) -> list[CanvasLogits]:
+        fresh = {item.context for item in items} - self._contexts
+        self._contexts |= fresh
+        self.tokens += sum(len(c.instruction) + len(c.prefix) + len(c.suffix) for c in fresh)
+        self.tokens += sum(len(item.canvas) for item in items)
+        return self.denoiser.denoise(items)
 
 
 def ordinary(source: Source, longest: int) -> list[SpanExample]:
@@ -116,7 +136,7 @@ def choose_states(trajectory: Trajectory, number: int, rng: Random) -> Trajector
 
 
 def best_orders(
-    starts: Sequence[tuple[Context, Noisy]], denoiser: EmbeddedDenoiser, config: TrajectoryConfig, rng: Random
+    starts: Sequence[tuple[Context, Noisy]], denoiser: Metered, config: TrajectoryConfig, rng: Random
 ) -> list[Trajectory]:
     """For each start the likeliest of `config.samples` orders. Where the sampler would put its own guess the
     right token stands, so that every trajectory ends right and likelihood alone decides."""
@@ -171,7 +191,7 @@ def carry_out(state: Noisy, chosen: set[int]) -> Noisy:
 
 
 def shorter_than_others(
-    starts: Sequence[tuple[Context, Noisy]], denoiser: EmbeddedDenoiser, config: TrajectoryConfig, rng: Random
+    starts: Sequence[tuple[Context, Noisy]], denoiser: Metered, config: TrajectoryConfig, rng: Random
 ) -> list[Trajectory]:
     """Trajectories by the sampler that end in the clean text, and sooner than their fellows do on average."""
     kept: list[Trajectory] = []
@@ -203,7 +223,7 @@ def reinforced(trajectory: Trajectory, path: Sequence[list[int]], clean: list[in
 
 
 def roll_out(
-    starts: Sequence[tuple[Context, Noisy]], denoiser: EmbeddedDenoiser, config: TrajectoryConfig, rng: Random
+    starts: Sequence[tuple[Context, Noisy]], denoiser: Metered, config: TrajectoryConfig, rng: Random
 ) -> list[list[list[int]]]:
     """The canvases that the sampler walks through from each start, to its fixed point or `config.steps` on."""
     policy = StepPolicy(config.threshold, temperature=config.temperature, max_canvas=denoiser.max_canvas)

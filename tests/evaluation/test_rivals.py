@@ -5,27 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from engine.evaluation import speed, speed_plot
 from engine.evaluation.bench import BenchOptions, EvaluationError
-from engine.evaluation.rivals import AutoregressiveTwin, infilling_prompt, make_rivals
-from engine.models.denoiser import EmbeddedDenoiser
-from engine.models.vocabulary import RESERVED
-
-
-@torch.inference_mode()
-def test_the_cached_twin_writes_what_it_would_without_its_cache(denoiser: EmbeddedDenoiser) -> None:
-    twin = AutoregressiveTwin(denoiser)
-    prompt = infilling_prompt(denoiser, "def f(x):\n    return", "\n\nprint(f(1))\n")
-    made: list[int] = []
-    for _ in range(6):
-        ids = prompt + made
-        made.append(twin._next(ids, 0, twin._empty_cache(len(ids))))
-    generation = twin.generate("def f(x):\n    return", "\n\nprint(f(1))\n", 6)
-    assert generation.tokens == 6
-    assert generation.text == denoiser.vocabulary.decode(made)
-    assert min(made) >= len(RESERVED)
+from engine.evaluation.rivals import make_rivals
 
 
 def test_both_rivals_run_beside_ours_and_are_drawn(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from engine.diffusion.forward import Noisy
 from engine.models.denoiser import Context, EmbeddedDenoiser
 from engine.models.vocabulary import BOS, MASK
 from engine.training.trajectories import (
+    Metered,
     TrajectoryConfig,
     best_orders,
     carry_out,
@@ -61,8 +62,9 @@ def test_the_likeliest_of_the_orders_is_kept(denoiser: EmbeddedDenoiser) -> None
     start = example(denoiser, "\n    return (r * r", "\n    return (r * r)")
     masked = (start[0], Noisy([BOS, MASK, MASK, MASK], align([MASK] * 3, start[1].targets.tokens[1:4])))
     config = TrajectoryConfig("order", samples=6, steps=3)
-    kept = best_orders([start, masked], denoiser, config, Random(0))
-    alone = [best_orders([start, masked], denoiser, TrajectoryConfig("order", 1, 3), Random(i)) for i in range(4)]
+    metered = Metered(denoiser)
+    kept = best_orders([start, masked], metered, config, Random(0))
+    alone = [best_orders([start, masked], metered, TrajectoryConfig("order", 1, 3), Random(i)) for i in range(4)]
     for i, (_, noisy) in enumerate((start, masked)):
         assert kept[i].states[-1].tokens == [BOS, *apply(noisy.targets)]
         assert len(kept[i].states) > 1
@@ -73,7 +75,7 @@ def test_on_policy_keeps_what_ends_right_sooner(denoiser: EmbeddedDenoiser) -> N
     starts = [example(denoiser, "\n    return (r * r", "\n    return (r * r)")]
     starts += [example(denoiser, "\n    retrun r * r", "\n    return r * r")]
     config = TrajectoryConfig("onpolicy", samples=12, steps=6, threshold=0.5)
-    for trajectory in shorter_than_others(starts, denoiser, config, Random(1)):
+    for trajectory in shorter_than_others(starts, Metered(denoiser), config, Random(1)):
         assert trajectory.score > 0
         assert trajectory.states[-1].tokens == trajectory.states[-1].targets.tokens
         assert trajectory.weights[0] == max(trajectory.weights)
