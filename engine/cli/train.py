@@ -14,6 +14,7 @@ STAGES = {
     "edit": "second stage: mend mistakes and replay real edits",
     "order": "third stage: learn from the likeliest orders of denoising",
     "onpolicy": "fourth stage: reinforce own trajectories that end right in fewer steps",
+    "ablate": "train twins that differ in one thing each, compare them, write table and plots",
 }
 
 
@@ -27,11 +28,25 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from engine.evaluation.bench import EvaluationError
     from engine.training.checkpoints import CheckpointError
     from engine.training.configs import ConfigError, run_stage
 
     try:
-        run_stage(options.stage, options.config)
-    except (ConfigError, CheckpointError) as error:
+        if options.stage == "ablate":
+            ablate(options.config)
+        else:
+            run_stage(options.stage, options.config)
+    except (ConfigError, CheckpointError, EvaluationError) as error:
         raise CommandError(str(error)) from error
     return 0
+
+
+def ablate(path: Path) -> None:
+    from engine.evaluation.ablation import compare, write_report
+    from engine.training.ablation import read_ablation, train_twins
+
+    config = read_ablation(path)
+    folders = train_twins(config, path)
+    reports = compare(folders, config.stream.corpus, config.cases, config.threads)
+    write_report(reports, config.tokens, path, config.report)

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from engine.messages import EditRequest, EditResult
+    from engine.models.ar_twin import ARTwin
     from engine.models.denoiser import Denoiser
+
+    Editor = Denoiser | ARTwin
 
 Progress = Callable[[int, int], None]  # (cases done, cases in all), after every case
 Case = TypeVar("Case")
@@ -50,14 +53,36 @@ class ModelInfo:
     threads: int
 
 
-def load_model(options: BenchOptions) -> Denoiser:
+def load_model(options: BenchOptions) -> Editor:
+    """The model to measure: a denoiser, or its autoregressive twin. Raises EditError("model_unavailable")."""
+    from engine.models.ar_twin import is_twin
+
+    return load_twin(options) if options.model and is_twin(options.model) else load_denoiser(options)
+
+
+def load_twin(options: BenchOptions) -> ARTwin:
+    import torch
+    from safetensors import SafetensorError
+
+    from engine.errors import EditError
+    from engine.models.ar_twin import ARTwin
+
+    assert options.model
+    torch.set_num_threads(options.threads or torch.get_num_threads())
+    try:
+        return ARTwin.load(options.model, options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise EditError("model_unavailable", f"the twin in {options.model} cannot be loaded: {error}") from error
+
+
+def load_denoiser(options: BenchOptions) -> Denoiser:
     """Raises EditError("model_unavailable")."""
     from engine.models.loading import load_denoiser
 
     return load_denoiser(options.model, options.device, options.threads)
 
 
-def describe_model(denoiser: Denoiser) -> ModelInfo:
+def describe_model(denoiser: Editor) -> ModelInfo:
     import torch
 
     return ModelInfo(denoiser.name, denoiser.parameters, denoiser.device, torch.get_num_threads())
@@ -73,14 +98,18 @@ def choose(cases: Sequence[Case], options: BenchOptions) -> list[Case]:
     return [cases[i] for i in kept]
 
 
-def edit(request: EditRequest, denoiser: Denoiser) -> EditResult | None:
+def edit(request: EditRequest, denoiser: Editor) -> EditResult | None:
     """One edit in this process; None when the engine refuses the request (region too large, not text).
 
     Raises EditError for anything that is not the request's fault."""
     from engine.editing import edit_session, run_session
     from engine.errors import EditError
+    from engine.evaluation.twin_edit import edit_by_twin
+    from engine.models.ar_twin import ARTwin
 
     try:
+        if isinstance(denoiser, ARTwin):
+            return edit_by_twin(request, denoiser)
         return run_session(edit_session(request, denoiser), denoiser)
     except EditError as error:
         if error.code in ("bad_request", "too_large"):
@@ -88,7 +117,7 @@ def edit(request: EditRequest, denoiser: Denoiser) -> EditResult | None:
         raise
 
 
-def warm_up(denoiser: Denoiser) -> None:
+def warm_up(denoiser: Editor) -> None:
     """One edit that is not counted: the first forward pass of a process is slower than all later ones."""
     from engine.messages import EditRequest
 

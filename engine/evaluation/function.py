@@ -19,7 +19,7 @@ from engine.evaluation.sandbox import Limits, run_program
 from engine.messages import EditRequest, Intent
 
 if TYPE_CHECKING:
-    from engine.models.denoiser import Denoiser
+    from engine.evaluation.bench import Editor
 
 KS = (1, 10, 100)
 
@@ -96,7 +96,7 @@ def passes(program: str, case: FunctionCase, limits: Limits) -> bool:
 
 def function_rows(
     cases: Sequence[FunctionCase],
-    denoiser: Denoiser,
+    denoiser: Editor,
     options: bench.BenchOptions,
     candidates: int,
     limits: Limits,
@@ -110,7 +110,7 @@ def function_rows(
     return rows
 
 
-def repair_function(case: FunctionCase, denoiser: Denoiser, seed: int, candidates: int, limits: Limits) -> FunctionRow:
+def repair_function(case: FunctionCase, denoiser: Editor, seed: int, candidates: int, limits: Limits) -> FunctionRow:
     request = EditRequest(
         case.intent,
         case.prefix,

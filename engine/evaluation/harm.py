@@ -21,7 +21,7 @@ from engine.messages import EditRequest
 from engine.regions import split_lines
 
 if TYPE_CHECKING:
-    from engine.models.denoiser import Denoiser
+    from engine.evaluation.bench import Editor
 
 Kind = Literal["mended", "random"]
 MAX_LINES = 5  # of a random region
@@ -105,7 +105,7 @@ def random_region(record: RepairCase, rng: Random) -> CorrectRegion | None:
     return CorrectRegion(f"{record.id}:{start}-{end}", "random", *parts)
 
 
-def harm_rows(regions: Sequence[CorrectRegion], denoiser: Denoiser, options: bench.BenchOptions) -> list[HarmRow]:
+def harm_rows(regions: Sequence[CorrectRegion], denoiser: Editor, options: bench.BenchOptions) -> list[HarmRow]:
     """One row per region, with a model that is already in memory. Refused regions count as left alone."""
     rows: list[HarmRow] = []
     for region in regions:

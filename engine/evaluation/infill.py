@@ -17,7 +17,7 @@ from engine.evaluation.sandbox import Limits, run_program
 from engine.messages import EditRequest
 
 if TYPE_CHECKING:
-    from engine.models.denoiser import Denoiser
+    from engine.evaluation.bench import Editor
 
 KS = (1, 10, 100)
 
@@ -77,7 +77,7 @@ def run_infill(data: Path, options: bench.BenchOptions, *, samples: int = 1, tim
 
 def infill_rows(
     cases: Sequence[InfillCase],
-    denoiser: Denoiser,
+    denoiser: Editor,
     options: bench.BenchOptions,
     samples: int = 1,
     timeout_s: float = 5.0,
@@ -93,7 +93,7 @@ def infill_rows(
     return rows
 
 
-def take_sample(case: InfillCase, denoiser: Denoiser, seed: int, limits: Limits) -> Sample:
+def take_sample(case: InfillCase, denoiser: Editor, seed: int, limits: Limits) -> Sample:
     result = bench.edit(EditRequest("fill", case.prefix, "", case.suffix, candidates=1, seed=seed), denoiser)
     text = result.candidates[0].text if result and result.candidates else ""
     program = case.prefix + text + case.suffix

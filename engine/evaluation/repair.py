@@ -16,7 +16,7 @@ from engine.evaluation.records import RepairCase, read_repair_cases
 from engine.messages import EditRequest, EditResult
 
 if TYPE_CHECKING:
-    from engine.models.denoiser import Denoiser
+    from engine.evaluation.bench import Editor
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def run_repair(
 
 def repair_rows(
     cases: Sequence[RepairCase],
-    denoiser: Denoiser,
+    denoiser: Editor,
     options: bench.BenchOptions,
     candidates: int = 10,
     instructions: bool = False,

@@ -98,7 +98,7 @@ def run_speed(
     Raises EditError for a model that cannot be loaded, EvaluationError when no document can be made."""
     if edits < 1 or min((*spans, *contexts), default=0) < 1:
         raise bench.EvaluationError("the numbers of edits, span and context tokens must be at least 1")
-    denoiser = bench.load_model(options)
+    denoiser = bench.load_denoiser(options)
     bench.warm_up(denoiser)
     rivals = make_rivals(denoiser)
     machine = measure_machine(denoiser.device)

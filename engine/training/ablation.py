@@ -41,6 +41,8 @@ class AblationConfig:
     trajectories: dict[str, Any]
     model: dict[str, Any]
     tokens: float
+    report: Path  # folder of the page and its pictures
+    cases: int = 100  # of repair, and of recovery
     threads: int | None = None
     workers: int = 1
     seed: int = 0

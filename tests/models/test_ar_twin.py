@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def next_log_probabilities(twin: ARTwin, before: list[int], made: list[int]) -> 
     rest = [*request_ids(before), *made]
     positions = [*range(start - len(ids), start), *range(start, start + len(rest))]
     states, _ = causal_hidden(twin.network, torch.tensor([ids + rest]), torch.tensor([positions]))
-    return twin._log_probabilities(states[:, -1])[0]
+    return twin._log_probabilities(states[:, -1])[0]  # pyright: ignore[reportPrivateUsage]
 
 
 def test_the_cache_changes_nothing(twin: ARTwin) -> None:
@@ -68,7 +69,7 @@ def test_what_comes_later_and_padding_are_not_seen(twin: ARTwin) -> None:
 
 
 def test_a_saved_twin_is_told_from_a_denoiser(tmp_path: Path, denoiser: EmbeddedDenoiser) -> None:
-    sizes = {"vocab_size": denoiser.vocabulary.size, "hidden_size": 32, "num_hidden_layers": 1}
+    sizes: dict[str, Any] = {"vocab_size": denoiser.vocabulary.size, "hidden_size": 32, "num_hidden_layers": 1}
     ARTwinModel(ARTwinConfig(**sizes, num_attention_heads=2, intermediate_size=32)).save_pretrained(tmp_path)
     denoiser.vocabulary.save(tmp_path / "tokenizer.json")
     assert is_twin(tmp_path)
