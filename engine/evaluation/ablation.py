@@ -114,11 +114,11 @@ they show that the recipe runs from end to end and what differs at this size, no
 to its end. One run each, so the intervals are of the cases, not of the training.
 
 Repair: {first.repaired.of} lines of held-out files broken by one made mistake, so that the file does not compile; the
-whole engine, with parser and mends by hand (the autoregressive twin has the parser and a beam of 16, but no mends by hand, so these
-columns compare editors, not models alone). Recovery: spans of held-out
-files with half their tokens masked, the model alone, similarity over tokens by Levenshtein distance. All with 95%
-intervals (rates by Wilson, means by bootstrap over the cases). Milliseconds on one thread; they are comparable only when
-nothing else ran. Dropping every mask unfilled scores one less the share masked: 0.5 where half is.
+whole engine, with parser and mends by hand (the autoregressive twin has the parser and a beam of 16, but no mends by
+hand, so these columns compare editors, not models alone). Recovery: spans of held-out files with half their tokens
+masked, the model alone, similarity over tokens by Levenshtein distance; leaving all masks out scores 0.5. All with 95%
+intervals (rates by Wilson, means by bootstrap over the cases). Milliseconds on one thread; comparable only when
+nothing else ran.
 
 | twin | repaired, first | among ten | compiles | ms per repair | recovered | exact | passes | ms |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
