@@ -44,6 +44,8 @@ typecheck: $(STAMP)
 screenshots: $(STAMP)  # of the real editors, into docs/images
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[screenshots]'
 	$(BIN)/python scripts/screenshots_nvim.py
+	tests/editors/setup_vscode.sh $(BIN)/python
+	$(BIN)/python scripts/screenshots_vscode.py
 
 BENCH ?= ../shared/bench
 bench: $(STAMP)
