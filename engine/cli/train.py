@@ -14,6 +14,7 @@ STAGES = {
     "edit": "second stage: mend mistakes and replay real edits",
     "order": "third stage: learn from the likeliest orders of denoising",
     "onpolicy": "fourth stage: reinforce own trajectories that end right in fewer steps",
+    "leakage": "count the code that the packed corpus shares with the benchmarks",
     "ablate": "train twins that differ in one thing each, compare them, write table and plots",
 }
 
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         if options.stage == "ablate":
             ablate(options.config)
+        elif options.stage == "leakage":
+            leakage(options.config)
         else:
             run_stage(options.stage, options.config)
     except (ConfigError, CheckpointError, EvaluationError) as error:
@@ -50,3 +53,19 @@ def ablate(path: Path) -> None:
     folders = train_twins(config, path)
     reports = compare(folders, config.stream.corpus, config.cases, config.threads)
     write_report(reports, config.tokens, path, config.report)
+
+
+def leakage(path: Path) -> None:
+    from engine.training.configs import ConfigError, build, read
+    from engine.training.corpus import CorpusConfig
+    from engine.training.leakage import overlaps
+
+    config = build(CorpusConfig, read(path), path)
+    if config.benchmarks is None:
+        raise ConfigError(f"{path}: `benchmarks` names no folder to compare with")
+    try:
+        print("benchmark | run of tokens | records that share one | runs shared")
+        for o in overlaps(config.folder, config.benchmarks):
+            print(f"{o.benchmark} | {o.run} | {o.touched:,} of {o.records:,} | {o.shared:,} of {o.runs:,}")
+    except OSError as error:
+        raise ConfigError(f"the corpus is not there ({error}): run `redraft train corpus --config {path}`") from error

@@ -195,13 +195,13 @@ def encode_documents(documents: list[tuple[Package, str]], vocabulary: Vocabular
             yield package, np.array([*ids, END], dtype=np.uint16)
 
 
-def run_hashes(tokens: Tokens) -> npt.NDArray[np.uint64]:
-    """One hash for each run of LEAK_RUN tokens, shape [max(0, n - LEAK_RUN + 1)]."""
-    n = len(tokens) - LEAK_RUN + 1
+def run_hashes(tokens: Tokens, run: int = LEAK_RUN) -> npt.NDArray[np.uint64]:
+    """One hash for each `run` of tokens, shape [max(0, n - run + 1)]."""
+    n = len(tokens) - run + 1
     if n <= 0:
         return np.zeros(0, dtype=np.uint64)
     total = np.zeros(n, dtype=np.uint64)
-    for i in range(LEAK_RUN):
+    for i in range(run):
         total = total * np.uint64(0x100000001B3) + tokens[i : i + n].astype(np.uint64) + np.uint64(1)
     return total
 
@@ -228,16 +228,25 @@ def benchmark_runs(folder: Path | None, vocabulary: Vocabulary) -> npt.NDArray[n
 
 
 def benchmark_texts(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.glob("*.jsonl*")):
-        opened = gzip.open if path.suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                record = json.loads(line)
-                if "after" in record:
-                    yield record["before"]
-                    yield record["after"]
-                else:
-                    yield record["prompt"] + record["canonical_solution"] + record["suffix"]
+    for path in benchmark_files(folder):
+        for texts in record_texts(path):
+            yield from texts
+
+
+def benchmark_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.jsonl*"))
+
+
+def record_texts(path: Path) -> Iterator[tuple[str, ...]]:
+    """The code of each record of a benchmark."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            record = json.loads(line)
+            if "after" in record:
+                yield record["before"], record["after"]
+            else:
+                yield (record["prompt"] + record["canonical_solution"] + record["suffix"],)
 
 
 def pack_edits(config: CorpusConfig, vocabulary: Vocabulary, leaks: npt.NDArray[np.uint64]) -> dict[str, int]:

@@ -27,7 +27,9 @@ def span_loss(model: SpanNetwork, batch: Batch) -> Losses:
         canvas_mask = batch.canvas_ids != PAD
     hidden = model.hidden(batch.canvas_ids, canvas_mask, context)
     live = torch.rand_like(batch.weights) < batch.weights  # a draw costs less than a weight: fewer logits
-    token = F.cross_entropy(model.token_logits(hidden[live]).float(), batch.tokens[live])
+    # A tiny batch may have drawn none, whose mean is no number.
+    token = F.cross_entropy(model.token_logits(hidden[live]).float(), batch.tokens[live], reduction="sum")
+    token = token / live.sum().clamp(min=1)
     inserts = model.insert_head(hidden).flatten(0, 1).float()
     insert = F.cross_entropy(inserts, batch.inserts.flatten(), ignore_index=IGNORE)
     return token + 2 * insert, token.detach(), insert.detach()

@@ -28,7 +28,7 @@ npm rebuild --build-from-source argon2 >&2
 cd node_modules/code-server/lib/vscode
 npm install --ignore-scripts --omit=dev --no-audit --no-fund --loglevel=error >&2
 npm rebuild @vscode/spdlog native-watchdog >&2
-npm rebuild node-pty >&2 || test -e node_modules/node-pty/build/Release/pty.node # its post-install step fails after the build
+npm rebuild node-pty >/dev/null 2>&1 || test -e node_modules/node-pty/build/Release/pty.node # its post-install step fails after the build
 ln -sfn node_modules node_modules.asar
 mkdir -p node_modules/@vscode/ripgrep/bin
 ln -sf "$(command -v rg)" node_modules/@vscode/ripgrep/bin/rg
