@@ -11,7 +11,7 @@ import {
     type ProviderResult,
     type TextDocument,
 } from 'vscode';
-import type { ExecuteCommandMiddleware } from 'vscode-languageclient/node';
+import { ErrorCodes, ResponseError, type ExecuteCommandMiddleware } from 'vscode-languageclient/node';
 import { shownLines, type Denoising } from './denoising';
 import { splitLines } from './hunks';
 import { notify } from './notify';
@@ -123,7 +123,10 @@ export class Edits implements Disposable {
     }
 
     private async explain(error: unknown): Promise<void> {
-        const message = error instanceof Error ? error.message : String(error);
+        let message = error instanceof Error ? error.message : String(error);
+        if (error instanceof ResponseError && error.code === ErrorCodes.PendingResponseRejected) {
+            message = 'the server stopped during the edit, nothing was changed: run it again';
+        }
         if (error instanceof ServerUnavailable) {
             const choice = await notify(this.log, 'error', `Redraft: ${message}`, 'Show Status');
             if (choice) {
