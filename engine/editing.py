@@ -16,7 +16,7 @@ from random import Random
 from engine.diffusion.lengths import MASK_COUNTS, VARIANTS, likeliest, stretched
 from engine.diffusion.mending import fuses_words, mends
 from engine.diffusion.sampler import StepPolicy, log_likelihood, moves, renoise, reverse_step
-from engine.diffusion.search import DEPTH, Child, judged_search, nearness
+from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
 from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
@@ -252,8 +252,7 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
 
     by_hand = judged_mends(work, canvas, fault.line - judge.first_line, judge)
     limit = max(8, work.request.candidates)
-    depth = 1 if by_hand else DEPTH
-    search = judged_search(canvas, verdict, nearness(len(canvas), at), limit, depth)
+    search = judged_search(canvas, verdict, nearness(len(canvas), at), limit, thorough=not by_hand)
     likely = [tuple(child.canvas) for child in (yield from drive(work, search, limit=8))]
     found = list(dict.fromkeys([*likely, *by_hand]))
     if found and not work.late:
@@ -278,9 +277,9 @@ def judged_mends(work: Work, canvas: list[int], line: int, judge: Judge) -> dict
     for mend in proposals[:affordable]:
         if (
             work.keeps_frame(mend.text)
-            and not fuses_words(text, mend.text, work.near)
             and judge.fault(mend.text) is None
             and judge.confirm(mend.text)
+            and not fuses_words(text, mend.text, work.near)
         ):
             mended = (BOS, *work.denoiser.vocabulary.encode(mend.text))
             if len(mended) <= work.denoiser.max_canvas:

@@ -23,8 +23,8 @@ class Judge:
     def __init__(self, prefix: str, suffix: str, language: str, broken: str | None = None) -> None:
         self._prefix, self._suffix, self._language = prefix, suffix, language
         self._near_prefix = prefix[self._start() :]
-        landmarks = [m.start() for m in LANDMARK.get(language, ANY_LANDMARK).finditer(suffix)]
-        self._near_suffix = suffix[: landmarks[2]] if len(landmarks) > 2 else suffix
+        landmark = LANDMARK.get(language, ANY_LANDMARK).search(suffix)
+        self._near_suffix = suffix[: landmark.start()] if landmark else suffix
         self._others = set[tuple[str, int]]()
         for neutral in neutral_spans(broken, language) if broken is not None else ():
             for above, below in ((self._near_prefix, self._near_suffix), (prefix, suffix)):

@@ -18,7 +18,7 @@ from engine.diffusion.sampler import Move, StepPolicy, moves, unmask
 from engine.models.denoiser import CanvasLogits
 from engine.models.vocabulary import DEL, MASK
 
-WIDTH = 32  # moves tried per depth at first
+WIDTH = 32  # moves tried per depth at first: the easy cases need few judgements
 WIDE = 160  # and when none of them mends the text
 BEAM = 6
 DEPTH = 3
@@ -41,16 +41,17 @@ class Child:
 
 
 def judged_search(
-    canvas: list[int], verdict: Verdict, bonus: Tensor | None, limit: int, depth: int = DEPTH
+    canvas: list[int], verdict: Verdict, bonus: Tensor | None, limit: int, thorough: bool = True
 ) -> Evaluation:
     """Yields canvases to evaluate, those with masks at the masks alone; returns at most `limit` children
-    with an infinite verdict, each at most `depth` rounds of moves away."""
+    with an infinite verdict, each at most `DEPTH` rounds of moves away; one, and few moves, unless `thorough`."""
+    depth, widths = (DEPTH, (WIDTH, WIDE)) if thorough else (1, (WIDTH,))
     beam = [Child(0.0, canvas)]
     seen = {tuple(canvas)}
     for made in range(depth):
         logits = yield [child.canvas for child in beam]
         pool: list[Child] = []
-        for width in (WIDTH, WIDE):  # the easy cases need few judgements, the hard ones many
+        for width in widths:
             children = expand(beam, logits, bonus if made == 0 else None, width)
             fresh = distinct((yield from fill(children)), seen)
             for child in fresh:
