@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 Intent = Literal["fix", "rewrite", "fill"]
 ErrorCode = Literal[
@@ -103,3 +103,5 @@ class EngineStatus:
     resident_mb: float
     edits: int
     queued: int
+    remote: str | None = None  # the host that the model sends code to; None: code stays with the engine
+    fallback: str | None = None  # why the embedded model stands in for the chosen one

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable
 
 from engine.messages import DenoisingState, EditRequest, EditResult, EngineStatus
-from engine.service.client import EngineClient, EngineOptions, EngineUnavailable
+from engine.models.choice import chosen_host, remote_host
+from engine.service.client import EngineClient, EngineFailure, EngineOptions, EngineUnavailable
 from lsp_server.settings import Settings
 
 LOOK_S = 0.1  # between two looks at an engine that loads
@@ -20,6 +22,18 @@ class EngineLink:
         self._connecting = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
         self._loading = False
+        self._status: EngineStatus | None = None  # as last heard from the present engine
+
+    @property
+    def remote(self) -> str | None:
+        """The host that edits send code to; None: code stays on this machine."""
+        there = remote_host(self.options.url)
+        return there or (self._status.remote if self._status else chosen_host(self.options.model))
+
+    @property
+    def fallback(self) -> str | None:
+        """Why the embedded model stands in for the chosen one, if it does."""
+        return self._status.fallback if self._status else None
 
     @property
     def loading(self) -> bool:
@@ -38,6 +52,7 @@ class EngineLink:
         )
         if options != self.options:
             self.options = options
+            self._status = None
             if self._client:
                 task = asyncio.create_task(self._client.close())
                 self._closing.add(task)
@@ -49,8 +64,8 @@ class EngineLink:
         async with self._connecting:
             if self._client is None or self._client.closed:
                 self._client = await EngineClient.connect(self.options)
-                status = self._client.status_at_start
-                self._loading = status is not None and status.state == "loading"
+                self._status = self._client.status_at_start
+                self._loading = self._status is not None and self._status.state == "loading"
             return self._client
 
     async def edit(
@@ -59,7 +74,11 @@ class EngineLink:
         """Raises EngineUnavailable or EngineFailure."""
         client = await self.client()
         try:
-            return await client.edit(request, document=document, on_state=on_state)
+            result = await client.edit(request, document=document, on_state=on_state)
+            if self._loading or self.remote:  # what was loaded, or whether the server was reached
+                with contextlib.suppress(EngineUnavailable, EngineFailure):
+                    self._status = await client.status()
+            return result
         finally:
             self._loading = False
 
@@ -69,7 +88,7 @@ class EngineLink:
         self._loading = False
 
     async def status(self) -> EngineStatus:
-        status = await (await self.client()).status()
+        self._status = status = await (await self.client()).status()
         self._loading = status.state == "loading"
         return status
 
@@ -86,7 +105,7 @@ class EngineLink:
         """Stops the engine if one is running; never starts one."""
         if self._client and not self._client.closed:
             await self._client.stop()
-        self._client = None
+        self._client = self._status = None
 
     async def close(self) -> None:
         if self._client:

@@ -59,7 +59,13 @@ class RedraftServer(LanguageServer):
         self.fixes = Fixes(self)
         self.notebooks = Notebooks(self)
         self._watching_client: asyncio.Task[None] | None = None
-        self.status: dict[str, Any] = {"busy": False, "kind": "Normal", "message": "starting", "command": None}
+        self.status: dict[str, Any] = {
+            "busy": False,
+            "kind": "Normal",
+            "message": "starting",
+            "command": None,
+            "remote": None,
+        }
 
     # Its client
 
@@ -161,7 +167,11 @@ class RedraftServer(LanguageServer):
         return {"applied": False, "reason": message}
 
     def set_status(self, *, busy: bool, message: str, kind: str = "Normal", command: str | None = None) -> None:
-        status = {"busy": busy, "kind": kind, "message": message, "command": command}
+        """`redraft/status`, where it changed. That code leaves the machine, or that the embedded model stands in for
+        another, is said with whatever else there is to say."""
+        if self.link.fallback and not busy and kind == "Normal":
+            kind, message = "Warning", self.link.fallback
+        status = {"busy": busy, "kind": kind, "message": message, "command": command, "remote": self.link.remote}
         if status != self.status:
             self.status = status
             self.protocol.notify("redraft/status", status)

@@ -9,8 +9,10 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -35,6 +37,17 @@ class ModelChoice:
     fallback: bool = True  # use the embedded model when this one cannot be loaded
 
 
+def remote_host(url: str | None) -> str | None:
+    """The machine that `url` names; None when it is this one, or there is no url."""
+    host = urlsplit(url if "://" in url else f"//{url}").hostname if url else None
+    if not host or host == "localhost":
+        return None
+    try:
+        return None if ip_address(host).is_loopback else host
+    except ValueError:
+        return host
+
+
 def choice_file() -> Path:
     """REDRAFT_CONFIG_DIR overrides the folder."""
     folder = os.environ.get("REDRAFT_CONFIG_DIR") or platformdirs.user_config_dir("redraft")
@@ -55,6 +68,14 @@ def read_choice() -> ModelChoice:
             "model_unavailable", f"{path} cannot be read ({error}): run `redraft model use embedded`"
         ) from error
     return parse_choice(tree, path)
+
+
+def chosen_host(folder: str | None) -> str | None:
+    """The host that the model in `folder`, or else the user's choice, will send code to."""
+    try:
+        return None if folder else remote_host(read_choice().url)
+    except EditError:
+        return None  # whoever loads the model says what is wrong
 
 
 def parse_choice(tree: Any, path: Path) -> ModelChoice:

@@ -65,6 +65,8 @@ class Denoiser(Protocol):
     max_prefix: int
     max_suffix: int
     free_length: bool  # inserts and <del> are the model's own; else counts of masks are searched
+    remote: str | None = None  # the host that code is sent to
+    fallback: str | None = None  # why this model stands in for the one that was chosen
 
     def warm(self, context: Context) -> None:
         """Encodes and caches `context`."""
@@ -75,7 +77,7 @@ class Denoiser(Protocol):
         ...
 
 
-class EmbeddedDenoiser:
+class EmbeddedDenoiser(Denoiser):
     """A `SpanNetwork` with its tokenizer and an LRU of encoded contexts, bounded in bytes."""
 
     free_length = True

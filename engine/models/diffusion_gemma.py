@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.models.denoiser import CanvasItem, CanvasLogits, Context
+from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
 from engine.models.foreign import (
     SHIFT,
     ForeignVocabulary,
@@ -39,7 +39,7 @@ TURN, TURN_END = "<|turn>", "<turn|>"  # Gemma 4's chat marks
 TASK = "Write what belongs in place of <region/>. Answer with the missing code alone."
 
 
-class DiffusionGemmaDenoiser:
+class DiffusionGemmaDenoiser(Denoiser):
     """`model` is a DiffusionGemmaForBlockDiffusion."""
 
     free_length = False

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from engine.errors import EditError
-from engine.models.choice import ModelChoice
+from engine.models.choice import ModelChoice, remote_host
 from engine.models.denoiser import CanvasItem, CanvasLogits, Denoiser
 from engine.models.prompts import Hole, chat_messages, mercury_edit
 
@@ -27,7 +27,6 @@ ATTEMPTS = 4
 BACKOFF_S, MAX_WAIT_S = 0.25, 10.0
 KEY_VARIABLE = "REDRAFT_API_KEY"
 MAX_ANSWER = 200_000  # characters
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Again(Exception):
@@ -54,6 +53,7 @@ class HttpModel:
     """`url` is the server's root, before /v1."""
 
     parameters = 0
+    fallback: str | None = None
 
     def __init__(self, choice: ModelChoice, key: str | None) -> None:
         import httpx2
@@ -61,10 +61,12 @@ class HttpModel:
         assert choice.url
         self.choice = choice
         self.url = choice.url.rstrip("/").removesuffix("/v1")
-        self.host = urlsplit(self.url).netloc
-        self.name = f"{choice.model or choice.protocol} at {self.host}"
+        parts = urlsplit(self.url)
+        self.host = parts.hostname or ""
+        self.remote = remote_host(self.url)
+        self.name = f"{choice.model or choice.protocol} at {parts.netloc}"
         # Shown wherever the model is: code leaves the machine.
-        self.device = "this machine" if is_local(self.url) else f"REMOTE: code is sent to {self.host}"
+        self.device = f"REMOTE: code is sent to {self.remote}" if self.remote else "this machine"
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = httpx2.Timeout(choice.timeout_s, connect=min(5.0, choice.timeout_s))
         self.client = httpx2.Client(headers=headers, timeout=timeout)
@@ -79,7 +81,7 @@ class HttpModel:
             raise EditError(
                 "model_unavailable", "keys do not belong in the address: set the variable that --key-env names"
             )
-        if parts.scheme == "http" and not is_local(choice.url or ""):
+        if parts.scheme == "http" and remote_host(choice.url):
             raise EditError("model_unavailable", f"{parts.hostname} would get code unencrypted: use https")
         return cls(choice, find_key(choice, parts.hostname))
 
@@ -158,10 +160,6 @@ class HttpModel:
 
 
 Model: TypeAlias = Denoiser | HttpModel
-
-
-def is_local(url: str) -> bool:
-    return urlsplit(url).hostname in LOOPBACK
 
 
 def find_key(choice: ModelChoice, host: str) -> str | None:

@@ -37,6 +37,7 @@ def load_model(path: Path | None = None, device: str | None = None, threads: int
         logger.warning("%s; using the embedded model", error.message)
         fallback = load_choice(ModelChoice(), device, threads)
         fallback.name = f"{fallback.name} (instead of {choice.model or choice.path or choice.url})"
+        fallback.fallback = f"the embedded model stands in: {error.message}"
         return fallback
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import EditError
-from engine.models.denoiser import CanvasItem, CanvasLogits, Context
+from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
 from engine.models.foreign import SHIFT, ForeignVocabulary, canvas_logits, check_size, foreign_ids, one_line, token_id
 from engine.models.vocabulary import BOS, MASK, Vocabulary
 
@@ -23,7 +23,7 @@ STRIDE = 4
 ROWS = 32  # sequences per forward pass
 
 
-class MaskedLmDenoiser:
+class MaskedLmDenoiser(Denoiser):
     """`model` is an AutoModelForMaskedLM; `positions` the longest sequence it reads."""
 
     free_length = False

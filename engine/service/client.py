@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from engine import __version__
 from engine.messages import PROTOCOL_VERSION, DenoisingState, EditRequest, EditResult, EngineStatus, ErrorCode
+from engine.models.choice import remote_host
 from engine.service import frames
 from engine.service.frames import FrameError
 from engine.service.lock import kill_holder
@@ -130,6 +131,8 @@ class EngineClient:
         host, _, port = url.removeprefix("tcp://").rpartition(":")
         if not host or not port.isdigit():
             raise EngineUnavailable(f"engine.url {url!r} is not of the form tcp://HOST:PORT or wss://HOST:PORT")
+        if remote_host(url):
+            raise EngineUnavailable("tcp:// would send code unencrypted to another machine: use wss://")
         try:
             streams = await asyncio.open_connection(host, int(port))
             return await cls._greet(*streams, token=os.environ.get("REDRAFT_ENGINE_TOKEN"))

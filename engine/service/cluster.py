@@ -107,6 +107,8 @@ class Engine:
             resident_mb=resident_mb(),
             edits=self.scheduler.edits,
             queued=queued,
+            remote=model.remote,
+            fallback=model.fallback,
         )
 
 

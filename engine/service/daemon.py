@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from engine import __version__
 from engine.messages import EngineStatus
+from engine.models.choice import chosen_host
 from engine.service.connection import Connection
 from engine.service.frames import FrameError
 from engine.service.lock import take_lock
@@ -227,11 +228,12 @@ class Daemon:
 
     def status(self) -> EngineStatus:
         busy = self.state == "ready" and self.scheduler.queued
+        model = self.scheduler and self.scheduler.denoiser
         return EngineStatus(
             engine_version=__version__,
-            model=self.scheduler.denoiser.name if self.scheduler else self.model or "embedded",
-            parameters=self.scheduler.denoiser.parameters if self.scheduler else 0,
-            device=self.scheduler.denoiser.device if self.scheduler else self.device or "auto",
+            model=model.name if model else self.model or "embedded",
+            parameters=model.parameters if model else 0,
+            device=model.device if model else self.device or "auto",
             state="busy" if busy else self.state,
             message=f"{self.scheduler.queued} edits under way" if busy else self.message,
             pid=os.getpid(),
@@ -239,6 +241,8 @@ class Daemon:
             resident_mb=resident_mb(),
             edits=self.scheduler.edits if self.scheduler else 0,
             queued=self.scheduler.queued if self.scheduler else 0,
+            remote=model.remote if model else chosen_host(self.model),
+            fallback=model.fallback if model else None,
         )
 
 

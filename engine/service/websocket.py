@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from engine.models.choice import remote_host
 from engine.service import frames
 
 
@@ -48,7 +48,7 @@ async def open_websocket(url: str) -> tuple[asyncio.StreamReader, WebSocketWrite
     """Connects to ws://HOST:PORT (this machine only) or wss://HOST:PORT, whose certificate must be trusted
     (SSL_CERT_FILE names another authority). Raises OSError, with the reason."""
     parts = urlsplit(url)
-    if parts.scheme == "ws" and not is_here(parts.hostname or ""):
+    if parts.scheme == "ws" and remote_host(url):
         raise OSError("ws:// would send code unencrypted to another machine: use wss://")
     try:
         socket = await connect(url, max_size=frames.MAX_FRAME + frames.HEADER.size, open_timeout=10)
@@ -56,13 +56,3 @@ async def open_websocket(url: str) -> tuple[asyncio.StreamReader, WebSocketWrite
         raise OSError(f"no websocket there ({str(error) or type(error).__name__})") from error
     reader = asyncio.StreamReader()
     return reader, WebSocketWriter(socket, reader)
-
-
-def is_here(host: str) -> bool:
-    """Whether `host` names this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

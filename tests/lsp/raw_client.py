@@ -19,6 +19,12 @@ from typing import Any
 ANSWER_WITHIN_S = 180.0  # machines are busy
 
 
+async def until(true: Callable[[], Any]) -> None:
+    async with asyncio.timeout(ANSWER_WITHIN_S):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
 class RawClient:
     """One server process on stdio. `answered` counts the answers by request id: each must be one."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest_asyncio
 from engine.models.loading import EMBEDDED
 from lsp_server.configuration import plain_uri
 from tests.lsp.light import light_server
-from tests.lsp.raw_client import ANSWER_WITHIN_S, RawClient
+from tests.lsp.raw_client import ANSWER_WITHIN_S, RawClient, until
 
 PULLS = {"workspace": {"configuration": True, "workspaceFolders": True}}
 LINE = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 7}}
@@ -38,12 +38,6 @@ async def start() -> AsyncIterator[Any]:
     yield begin
     for client in clients:
         await client.kill()
-
-
-async def until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(ANSWER_WITHIN_S):
-        while not true():
-            await asyncio.sleep(0.02)
 
 
 def warnings(client: RawClient) -> list[str]:
