@@ -61,7 +61,7 @@ class LightScheduler:
     """The interface of `engine.service.scheduler.Scheduler`, newest-wins included."""
 
     def __init__(self) -> None:
-        self.denoiser = SimpleNamespace(name="light", parameters=0, device="cpu")
+        self.denoiser = SimpleNamespace(name="light", parameters=0, device="cpu", remote=None, fallback=None)
         self.edits = 0
         self.jobs: list[LightJob] = []
         self.wake = threading.Condition()
