@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from threading import Event
 
 from engine.editing import Query, Session, check, edit_session, rank, warm_context
@@ -33,7 +34,8 @@ def warm(request: EditRequest, model: Model) -> None:
 
 def text_session(request: EditRequest, model: HttpModel) -> Session:
     """Edits `request.span` by texts of `model`. Its queries hold no canvases: they only let the scheduler go
-    round, look for cancels and show what has been written. Raises EditError as the model does."""
+    round, look for cancels and show what has been written. Where the server fails, the model's stand-in edits; if
+    there is none, raises EditError as the model does."""
     started = time.monotonic()
     check(request)
     region = normalise(request.prefix, request.span, request.suffix)
@@ -51,7 +53,15 @@ def text_session(request: EditRequest, model: HttpModel) -> Session:
         stop.set()
         for future in futures:
             future.cancel()
-    texts = written(futures, late)
+    try:
+        texts = written(futures, late)
+    except EditError as error:
+        if error.code != "model_unavailable" or model.stand_in is None:
+            raise
+        model.fallback = f"the embedded model stands in: {error.message}"
+        left = None if request.deadline_ms is None else max(1, int(1000 * (deadline - time.monotonic())))
+        return (yield from edit_session(replace(request, deadline_ms=left), model.stand_in()))
+    model.fallback = None
     span = visible_span(region)
     finalists = [(hidden_text(answer_text(text, span), region), 0.0) for text in texts]
     candidates = rank(finalists, region, request)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 from engine.messages import DenoisingState, EditRequest, EditResult, EngineStatus
 from engine.models.choice import chosen_host, remote_host
@@ -22,18 +23,20 @@ class EngineLink:
         self._connecting = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
         self._loading = False
+        self._may_stand_in = False
+        self._away: str | None = None  # why an engine of this machine stands in for the one at options.url
         self._status: EngineStatus | None = None  # as last heard from the present engine
 
     @property
     def remote(self) -> str | None:
         """The host that edits send code to; None: code stays on this machine."""
-        there = remote_host(self.options.url)
+        there = None if self._away else remote_host(self.options.url)
         return there or (self._status.remote if self._status else chosen_host(self.options.model))
 
     @property
     def fallback(self) -> str | None:
-        """Why the embedded model stands in for the chosen one, if it does."""
-        return self._status.fallback if self._status else None
+        """Why another engine or model stands in for the chosen one, if it does."""
+        return self._away or (self._status.fallback if self._status else None)
 
     @property
     def loading(self) -> bool:
@@ -50,9 +53,9 @@ class EngineLink:
             url=settings.engine_url,
             python=settings.engine_path or sys.executable,
         )
-        if options != self.options:
-            self.options = options
-            self._status = None
+        if (options, settings.engine_fallback) != (self.options, self._may_stand_in):
+            self.options, self._may_stand_in = options, settings.engine_fallback
+            self._status = self._away = None
             if self._client:
                 task = asyncio.create_task(self._client.close())
                 self._closing.add(task)
@@ -63,10 +66,20 @@ class EngineLink:
         """Raises EngineUnavailable."""
         async with self._connecting:
             if self._client is None or self._client.closed:
-                self._client = await EngineClient.connect(self.options)
+                self._client = await self._connect()
                 self._status = self._client.status_at_start
                 self._loading = self._status is not None and self._status.state == "loading"
             return self._client
+
+    async def _connect(self) -> EngineClient:
+        self._away = None
+        try:
+            return await EngineClient.connect(self.options)
+        except EngineUnavailable as error:
+            if not (self.options.url and self._may_stand_in):
+                raise
+            self._away = f"an engine of this machine stands in: {error}"
+            return await EngineClient.connect(replace(self.options, url=None))
 
     async def edit(
         self, request: EditRequest, document: str, on_state: Callable[[DenoisingState], None] | None
@@ -102,9 +115,12 @@ class EngineLink:
         return status
 
     async def stop(self) -> None:
-        """Stops the engine if one is running; never starts one."""
+        """Stops the engine if one of this machine is running, never starts one, and takes leave of another's."""
         if self._client and not self._client.closed:
-            await self._client.stop()
+            if self.options.url and not self._away:
+                await self._client.close()
+            else:
+                await self._client.stop()
         self._client = self._status = None
 
     async def close(self) -> None:

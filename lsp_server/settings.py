@@ -36,6 +36,7 @@ class Settings:
     needs_confirmation: bool = False
     engine_path: str | None = None
     engine_url: str | None = None
+    engine_fallback: bool = False
     engine_device: str | None = None
     engine_threads: int | None = None
     engine_idle_seconds: float = 900.0
@@ -94,6 +95,7 @@ KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 TRUSTED_KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "engine.path": ("engine_path", text),
     "engine.url": ("engine_url", text),
+    "engine.fallback": ("engine_fallback", a_bool),
     "engine.device": ("engine_device", text),
     "engine.threads": ("engine_threads", number(1, 256, optional=True)),
     "engine.idleSeconds": ("engine_idle_seconds", number(1, 1e7, whole=False)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from pathlib import Path
@@ -30,15 +31,24 @@ def load_model(path: Path | None = None, device: str | None = None, threads: int
     if path and str(path) != choice.path:
         choice = ModelChoice(path=str(path), fallback=False)
     try:
-        return load_choice(choice, device, threads)
+        model = load_choice(choice, device, threads)
     except EditError as error:
         if not choice.fallback or not (choice.path or choice.url):
             raise
         logger.warning("%s; using the embedded model", error.message)
-        fallback = load_choice(ModelChoice(), device, threads)
+        fallback = load_embedded(device, threads)
         fallback.name = f"{fallback.name} (instead of {choice.model or choice.path or choice.url})"
         fallback.fallback = f"the embedded model stands in: {error.message}"
         return fallback
+    if isinstance(model, HttpModel) and choice.fallback:
+        model.stand_in = functools.cache(lambda: load_embedded(device, threads))
+    return model
+
+
+def load_embedded(device: str | None = None, threads: int | None = None) -> Denoiser:
+    model = load_choice(ModelChoice(), device, threads)
+    assert not isinstance(model, HttpModel)
+    return model
 
 
 def load_denoiser(path: Path | None = None, device: str | None = None, threads: int | None = None) -> Denoiser:

@@ -64,3 +64,45 @@ async def test_the_engine_in_use_is_what_counts(tmp_path: Path) -> None:
         await client.command("redraft.stopEngine")
     finally:
         await client.kill()
+
+
+async def test_the_embedded_model_edits_while_the_server_does_not_answer(tmp_path: Path) -> None:
+    """By default; it is said, and the server is asked again with every edit."""
+    client = await started(tmp_path, {"url": "http://127.0.0.1:9", "model": "m"})
+    try:
+        for _ in range(2):
+            answer = await client.command("redraft.fix", FIX)
+            assert answer["candidates"], answer
+            assert client.status["kind"] == "Warning"
+            assert "the embedded model stands in: 127.0.0.1 cannot be reached" in client.status["message"]
+        await client.command("redraft.stopEngine")
+    finally:
+        await client.kill()
+
+
+async def test_without_fallback_a_server_that_does_not_answer_is_an_error(tmp_path: Path) -> None:
+    client = await started(tmp_path, {"url": "http://127.0.0.1:9", "model": "m", "fallback": False})
+    try:
+        answer = await client.command("redraft.fix", FIX)
+        assert answer["applied"] is False
+        assert "cannot be reached" in answer["reason"]
+        assert client.status["kind"] == "Error"
+        await client.command("redraft.stopEngine")
+    finally:
+        await client.kill()
+
+
+async def test_an_engine_of_this_machine_stands_in_for_one_elsewhere(tmp_path: Path) -> None:
+    """Only where the user set `engine.fallback`; the mark that code leaves goes with the engine."""
+    client = await started(tmp_path, url="wss://127.0.0.2:9", fallback=True)
+    try:
+        answer = await client.command("redraft.fix", FIX)
+        assert answer["candidates"], answer
+        assert client.status["kind"] == "Warning"
+        assert "an engine of this machine stands in: no engine at wss://127.0.0.2:9" in client.status["message"]
+        assert client.status["remote"] is None
+        restarted = await client.command("redraft.restartEngine")
+        assert "stands in" in restarted["message"]
+        await client.command("redraft.stopEngine")
+    finally:
+        await client.kill()
