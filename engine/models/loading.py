@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
 import torch
 from safetensors import SafetensorError
 
@@ -16,9 +15,11 @@ from engine.errors import EditError
 from engine.models.choice import ModelChoice, read_choice
 from engine.models.denoiser import Denoiser, EmbeddedDenoiser
 from engine.models.http import HttpModel, Model
+from engine.models.room import check_room, no_room
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "weights" / "small"
 Kind = Literal["embedded", "masked-lm", "diffusion-gemma", "remote-code"]
+NO_MEMORY = ("can't allocate", "cannot allocate", "out of memory")  # as torch, the kernel and CUDA say it
 logger = logging.getLogger("redraft.engine")
 
 
@@ -71,10 +72,10 @@ def load_choice(choice: ModelChoice, device: str | None = None, threads: int | N
     try:
         return load_folder(kind, folder, chosen, choice)
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise EditError("out_of_memory", no_room(folder, weight_bytes(folder), None)) from error
+        raise no_room(folder, chosen, choice) from error
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        if "can't allocate" in str(error) or "out of memory" in str(error):
-            raise EditError("out_of_memory", no_room(folder, weight_bytes(folder), None)) from error
+        if any(words in str(error).lower() for words in NO_MEMORY):
+            raise no_room(folder, chosen, choice) from error
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise EditError(
             "model_unavailable", f"the model in {folder} cannot be loaded ({reason}): reinstall it"
@@ -143,32 +144,6 @@ def quantised(choice: ModelChoice) -> dict[str, Any]:
         raise EditError("model_unavailable", "quantised loading needs bitsandbytes: pip install bitsandbytes")
     eight = choice.quantise == "8bit"
     return {"quantization_config": BitsAndBytesConfig(load_in_8bit=eight, load_in_4bit=not eight)}
-
-
-def weight_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-
-
-def check_room(folder: Path, device: str, choice: ModelChoice) -> None:
-    """Raises EditError("out_of_memory") before a load that cannot fit; a fifth is for what edits need."""
-    share = {None: 1.0, "8bit": 0.55, "4bit": 0.35}[choice.quantise]
-    needed = int(1.2 * share * weight_bytes(folder))
-    free = free_bytes(device)
-    if needed > free:
-        raise EditError("out_of_memory", no_room(folder, needed, free))
-
-
-def no_room(folder: Path, needed: int, free: int | None) -> str:
-    there = "" if free is None else f", {free / 1e9:.1f} GB are free"
-    return (
-        f"{folder.name} needs {needed / 1e9:.1f} GB{there}: try --quantise 8bit or 4bit, "
-        "or `redraft model use embedded` (0.4 GB)"
-    )
-
-
-def free_bytes(device: str) -> int:
-    """Free memory of `device`."""
-    return torch.cuda.mem_get_info(device)[0] if device.startswith("cuda") else psutil.virtual_memory().available
 
 
 def default_threads() -> int:

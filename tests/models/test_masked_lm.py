@@ -24,7 +24,6 @@ from engine.editing import edit_session, run_session
 from engine.errors import EditError
 from engine.languages import python_fault
 from engine.messages import EditRequest
-from engine.models import loading
 from engine.models.choice import ModelChoice
 from engine.models.denoiser import CanvasItem, Context
 from engine.models.loading import load_choice, load_denoiser, model_kind
@@ -127,7 +126,7 @@ def fails(folder: Path, code: str, *words: str, choice: ModelChoice | None = Non
         assert word in caught.value.message
 
 
-def test_what_cannot_be_used_is_said(tmp_path, folder, monkeypatch) -> None:
+def test_what_cannot_be_used_is_said(tmp_path, folder) -> None:
     fails(tmp_path, "model_unavailable", "no model in")
     causal = tmp_path / "causal"
     GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=8, n_head=1, vocab_size=20)).save_pretrained(causal)
@@ -152,6 +151,4 @@ def test_what_cannot_be_used_is_said(tmp_path, folder, monkeypatch) -> None:
     config = json.loads((other / "config.json").read_text())
     if config["vocab_size"] < len(Tokenizer.from_file(str(other / "tokenizer.json")).get_vocab()):
         fails(other, "model_unavailable", "do not belong together")
-    monkeypatch.setattr(loading, "free_bytes", lambda device: 1000)
-    fails(folder, "out_of_memory", "needs", "are free", "embedded")
     assert model_kind(folder) == "masked-lm"
