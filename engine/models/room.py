@@ -52,7 +52,7 @@ def free_bytes(device: str) -> int:
     """What may still be taken of the memory of `device`."""
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(device)[0]
-    return max(0, min(psutil.virtual_memory().available, *process_limits()))
+    return max(0, min([psutil.virtual_memory().available, *process_limits()]))
 
 
 def process_limits() -> Iterator[int]:
