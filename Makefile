@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-cluster stress lint format typecheck bench screenshots clean
+.PHONY: demo test test-cluster test-servers stress lint format typecheck bench screenshots clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,10 @@ test: $(STAMP) lint typecheck
 test-cluster: $(STAMP)  # on a Ray cluster of this machine
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[cluster]'
 	$(BIN)/python -m pytest tests/cluster
+
+test-servers: $(STAMP)  # against llama.cpp's server, which is compiled here: minutes
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[servers]'
+	$(BIN)/python -m pytest tests/servers
 
 stress: $(STAMP)  # the tests of robustness with all their cases (about half an hour); `make test` runs a share
 	REDRAFT_STRESS=1 $(BIN)/python -m pytest -m stress --durations=0

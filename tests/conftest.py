@@ -20,7 +20,8 @@ from engine.models.loading import load_denoiser
 settings.register_profile("plain", deadline=None)  # machines are noisy; timings belong in `redraft bench`
 settings.load_profile("plain")
 
-collect_ignore = [] if find_spec("ray") else ["cluster"]  # an extra: `make test-cluster` installs it
+# Extras, which `make test-cluster` and `make test-servers` install.
+collect_ignore = [folder for folder, needs in (("cluster", "ray"), ("servers", "llama_cpp")) if not find_spec(needs)]
 
 # A Unix socket's path may have about 100 characters; pytest's own folders are longer.
 RUNTIME = tempfile.mkdtemp(prefix="redraft-")

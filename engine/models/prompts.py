@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.messages import Intent
 
 NEAR = 6000  # characters of context on either side
-FENCE = re.compile(r"^\s*```[\w+-]*\n(.*?)\n?```\s*$", re.S)
+FENCE = re.compile(r"^[ \t]*```[\w+-]*\n(.*?)\n?[ \t]*```[ \t]*$", re.S | re.M)
 SYSTEM = (
     "You edit code in place. The user shows a file with a region between <region> and </region>. "
     "Answer with the new content of the region alone: no explanation, no code fence, no text outside the region. "
@@ -63,8 +63,9 @@ def mercury_edit(hole: Hole) -> str:
 
 
 def answer_text(answer: str, span: str) -> str:
-    """The region's new text: no fence, no tags, `span`'s indentation and ending."""
-    fenced = FENCE.match(answer)
+    """The region's new text: no tags, `span`'s indentation and ending, and of an answer with a fence that `span`
+    lacks what is in it: weak models explain themselves, whatever they are told."""
+    fenced = None if "```" in span else FENCE.search(answer)
     text = fenced.group(1) if fenced else answer
     for tag in ("<region>", "</region>", "<|code_to_edit|>", "<|/code_to_edit|>", "<|cursor|>"):
         text = text.replace(tag, "")

@@ -258,6 +258,7 @@ def test_golden_prompts() -> None:
     [
         ("    return 1\n", "    return 1\n"),
         ("```python\n    return 1\n```", "    return 1\n"),
+        ("Here you are:\n\n```python\n    return 1\n```\n\nIt returns 1.", "    return 1\n"),
         ("return 1", "    return 1\n"),
         ("<region>    return 1</region>", "    return 1\n"),
         ("if x:\n    return 1", "    if x:\n        return 1\n"),
