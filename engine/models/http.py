@@ -120,6 +120,9 @@ class HttpModel:
         except httpx2.TimeoutException:
             raise Again(self._failure(f"did not answer within {timeout:.0f} s: try again or raise --timeout")) from None
         except httpx2.HTTPError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                trusted = "check the address, or name its authority's file in SSL_CERT_FILE"
+                raise self._failure(f"has a certificate that is not trusted: {trusted}") from None
             why = type(error).__name__
             raise Again(self._failure(f"cannot be reached ({why}): check the address and the network")) from None
 

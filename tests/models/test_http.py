@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import trustme
 
 from engine.editing import run_session
 from engine.errors import EditError
@@ -152,6 +154,34 @@ def test_an_unreachable_server(server) -> None:
     model = load_choice(ModelChoice(url="http://127.0.0.1:9", model="m"))
     with pytest.raises(EditError, match="cannot be reached"):
         run_session(open_session(REQUEST, model), model)
+
+
+def test_a_certificate_must_be_trusted(server, tmp_path, monkeypatch) -> None:
+    """One that nobody vouches for, one of another host, and one of an authority that the user named."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    server.replies = [chat(GOOD)]
+    encrypt(server, authority.issue_cert("localhost"))
+    with pytest.raises(EditError, match="SSL_CERT_FILE"):
+        edit_at(f"https://localhost:{server.server_port}")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    assert [c.text for c in edit_at(f"https://localhost:{server.server_port}").candidates] == [GOOD]
+    with pytest.raises(EditError, match="certificate"):
+        edit_at(f"https://127.0.0.1:{server.server_port}")
+    assert len(server.asked) == 1  # no code before the certificate was trusted
+    with pytest.raises(EditError, match="cannot be reached"):
+        edit_at(f"http://127.0.0.1:{server.server_port}")
+
+
+def encrypt(server, certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+
+
+def edit_at(url: str):
+    model = load_choice(ModelChoice(url=url, model="m"))
+    return run_session(open_session(REQUEST, model), model)
 
 
 def test_an_answer_that_breaks_what_parsed_is_dropped(server) -> None:
