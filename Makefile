@@ -23,6 +23,7 @@ test: $(STAMP) lint typecheck
 
 test-cluster: $(STAMP)  # on a Ray cluster of this machine
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[cluster]'
+	$(BIN)/pyright --pythonpath $(BIN)/python -p tests/cluster
 	$(BIN)/python -m pytest tests/cluster
 
 test-servers: $(STAMP)  # against llama.cpp's server, which is compiled here: minutes

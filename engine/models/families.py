@@ -16,36 +16,38 @@ from typing import Any, Literal
 class Family:
     """`shift`: the logits at position i - 1 are those for position i, as in the autoregressive model that it
     was made from. `attention`: "block" models expect a block-causal mask, which is full where, as here, all
-    text is one block. `mask`: its id, where the folder's config.json does not name `mask_token_id`."""
+    text is one block; "flag" models are causal unless told otherwise. `mask`: its id, where neither config.json
+    names `mask_token_id` nor the tokenizer a mask."""
 
     name: str
     model_types: tuple[str, ...]
     architectures: tuple[str, ...]
     shift: bool
-    attention: Literal["full", "block"]
+    attention: Literal["full", "block", "flag"]
     mask: int | None = None
     expand_token: str | None = None  # in a mask's place: two masks belong here
     delete_token: str | None = None  # in a mask's place: nothing belongs here
 
 
+EXPAND = "<|expand|>"
 FAMILIES = (
     Family("LLaDA2", ("llada2_moe", "llada2"), ("LLaDA2MoeModelLM",), False, "block", 156895),
     Family("LLaDA", ("llada", "LLaDA"), ("LLaDAModelLM",), False, "full", 126336),
-    Family("Stable-DiffCoder", ("stable_diffcoder",), ("StableDiffcoderForCausalLM",), False, "block"),
-    Family("DreamOn", (), ("DreamOnModel",), True, "full", 151666, "<|expand|>", "<|endoftext|>"),
+    Family("Stable-DiffCoder", ("stable_diffcoder",), ("StableDiffcoderForCausalLM",), False, "block", 5),
+    Family("DreamOn", (), ("DreamOnModel",), True, "full", 151666, EXPAND, "<|endoftext|>"),
     Family("Dream, Dream-Coder, DiffuCoder", ("Dream", "dream"), ("DreamModel",), True, "full", 151666),
-    Family("Open-dCoder", ("open_dcoder",), ("OpenDCoderForCausalLM",), True, "full"),
+    Family("Open-dCoder", ("open_dcoder",), ("OpenDCoderForCausalLM",), True, "flag"),
 )
 
 
-def family_of(config: dict[str, Any]) -> Family | None:
+def family_of(config: dict[str, Any], expands: bool = False) -> Family | None:
     """The family of a config.json, None when there is none. DreamOn is a Dream model with an
-    `expand_token_id`; Open-dCoder and Stable-DiffCoder also come with the architecture of the model they
-    were made from, and are told by their mask token."""
+    `expand_token_id`, or whose tokenizer `expands`; Open-dCoder and Stable-DiffCoder also come with the
+    architecture of the model they were made from, and are told by their mask token."""
     names = {str(name) for name in config.get("architectures") or []}
     model_type = config.get("model_type")
     by_name = {family.name: family for family in FAMILIES}
-    if model_type in ("Dream", "dream") and config.get("expand_token_id") is not None:
+    if model_type in ("Dream", "dream") and (expands or config.get("expand_token_id") is not None):
         return by_name["DreamOn"]
     for family in FAMILIES:
         if names & set(family.architectures) or model_type in family.model_types:

@@ -44,13 +44,7 @@ class ForeignVocabulary(Vocabulary):
     @classmethod
     def read(cls, folder: Path) -> ForeignVocabulary:
         """Raises EditError when `folder` has no tokenizer that keeps text as it is."""
-        path = folder / "tokenizer.json"
-        if not path.is_file():
-            raise EditError(
-                "model_unavailable",
-                f"{folder} has no tokenizer.json: save the model's fast tokenizer there (tokenizer.save_pretrained)",
-            )
-        vocabulary = cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
+        vocabulary = cls(read_tokenizer(folder))
         if vocabulary.decode(vocabulary.encode(PROBE)) != PROBE:
             raise EditError(
                 "model_unavailable",
@@ -120,6 +114,24 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """Also from the older vocab.json and merges.txt, where it is known how they split text: CodeBERT's as
+    RoBERTa's, those of Dream and its kin as Qwen2's. Raises EditError when there is neither."""
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    kind = str(read_json(folder / "config.json").get("model_type")).lower()
+    if kind in ("roberta", "dream") and (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        from transformers import Qwen2Tokenizer, RobertaTokenizer
+
+        loader: Any = RobertaTokenizer if kind == "roberta" else Qwen2Tokenizer
+        return loader.from_pretrained(folder, local_files_only=True).backend_tokenizer
+    raise EditError(
+        "model_unavailable",
+        f"{folder} has no tokenizer.json: save the model's fast tokenizer there (tokenizer.save_pretrained)",
+    )
+
+
 def token_id(folder: Path, name: str) -> int | None:
     """The id of the special token `name` ("mask_token", say) by the folder's tokenizer files."""
     config = read_json(folder / "tokenizer_config.json")
@@ -129,7 +141,7 @@ def token_id(folder: Path, name: str) -> int | None:
         content = content.get("content")
     if not isinstance(content, str):
         return None
-    return Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8")).token_to_id(content)
+    return read_tokenizer(folder).token_to_id(content)
 
 
 def one_line(text: str) -> str:

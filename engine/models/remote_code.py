@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.errors import EditError
 from engine.models.choice import code_digest
 from engine.models.denoiser import CanvasItem, CanvasLogits
-from engine.models.families import Family, family_of
+from engine.models.families import EXPAND, Family, family_of
 from engine.models.foreign import SHIFT, ForeignVocabulary, check_size, read_json, token_id
 from engine.models.masked_lm import MaskedLmDenoiser
 from engine.models.vocabulary import DEL, MASK
@@ -49,9 +49,9 @@ class RemoteCodeDenoiser(MaskedLmDenoiser):
 
         config = read_json(folder / "config.json")
         check_code(folder, config, allowed)
-        family = family_of(config)
-        assert family is not None  # else the folder is of another kind
         vocabulary = ForeignVocabulary.read(folder)
+        family = family_of(config, expands=vocabulary.id_of(EXPAND) is not None)
+        assert family is not None  # else the folder is of another kind
         mask = config.get("mask_token_id") or token_id(folder, "mask_token") or family.mask
         if not isinstance(mask, int):
             raise EditError(
@@ -82,7 +82,11 @@ class RemoteCodeDenoiser(MaskedLmDenoiser):
             places = [i for i, row in enumerate(sequences) if len(row) == width]
             ids = torch.tensor([sequences[i] for i in places], device=self.model.device)
             extra: dict[str, Any] = {}
-            if self.family.attention == "block":  # block-causal by habit: all of this is one block
+            if self.family.attention == "flag":
+                extra["is_causal"] = False
+            # Block-causal by habit, and all of this is one block. The mask is added to the scores, where ones do
+            # what zeros do, or its logarithm is: both let everything be seen.
+            if self.family.attention == "block":
                 extra["attention_mask"] = torch.ones((len(places), 1, width, width), device=ids.device).to(
                     self.model.dtype
                 )

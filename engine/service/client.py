@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -148,6 +149,9 @@ class EngineClient:
         try:
             streams = await open_websocket(url)
             return await cls._greet(*streams, token=os.environ.get("REDRAFT_ENGINE_TOKEN"))
+        except ssl.SSLCertVerificationError as error:
+            trusted = f"{error.verify_message}: check the address, or name its authority's file in SSL_CERT_FILE"
+            raise EngineUnavailable(f"the certificate at {url} is not trusted, {trusted}") from error
         except OSError as error:
             raise EngineUnavailable(f"no engine at {url}: {error.strerror or error}") from error
 

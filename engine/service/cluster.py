@@ -21,7 +21,7 @@ from typing import Any
 
 import ray
 from ray import serve
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 from ray.serve.config import AutoscalingConfig, HTTPOptions
 from ray.util.metrics import Counter, Histogram
 from starlette.applications import Starlette
@@ -40,7 +40,7 @@ CONNECTIONS = 2000  # per gate
 MAX_GATES = 128
 PER_REPLICA = 64  # edits that a replica takes at once, most of them queued
 TARGET = 6  # edits per replica that autoscaling aims at: as many as a Scheduler has under way
-NAME = "redraft"
+ENGINE, GATE = "redraft-engine", "redraft-gate"  # two applications, so that a change of model cuts no connection
 
 
 class Engine:
@@ -114,7 +114,7 @@ class Engine:
 
 async def connect(socket: WebSocket) -> None:
     """One client, from greeting to goodbye."""
-    gate = serve.get_replica_context().servable_object
+    gate: Any = serve.get_replica_context().servable_object
     await socket.accept()
     with contextlib.suppress(WebSocketDisconnect, asyncio.TimeoutError, RuntimeError):  # the last: while we wrote
         await Visit(gate.engine, socket).run(gate.token)
@@ -124,8 +124,8 @@ async def connect(socket: WebSocket) -> None:
 class Gate:
     """Holds websockets; `token` is what a client's greeting must carry."""
 
-    def __init__(self, engine: Any, token: str) -> None:
-        self.engine, self.token = engine, token
+    def __init__(self, token: str) -> None:
+        self.engine, self.token = serve.get_app_handle(ENGINE), token
 
 
 class Visit:
@@ -237,12 +237,20 @@ class Visit:
 
 def deploy(options: argparse.Namespace, token: str) -> None:
     """Puts the engine on the Ray cluster that we are connected to. Done again with other options, Ray
-    replaces replicas one after the other while edits go on."""
+    replaces replicas one after the other while edits go on; gates stay. Raises RuntimeError when the new
+    replicas do not come up; the old ones are kept as far as they were not replaced."""
     low, high = options.replicas
     engine: Any = serve.deployment(
         name="engine",
         max_ongoing_requests=PER_REPLICA,
-        autoscaling_config=AutoscalingConfig(min_replicas=low, max_replicas=high, target_ongoing_requests=TARGET),
+        autoscaling_config=AutoscalingConfig(
+            min_replicas=low,
+            max_replicas=high,
+            target_ongoing_requests=TARGET,
+            upscale_delay_s=5,  # somebody is waiting
+            look_back_period_s=5,
+            downscale_delay_s=120,
+        ),
         ray_actor_options={"num_cpus": options.threads or 1, "num_gpus": 1 if options.device == "cuda" else 0},
         health_check_period_s=5,
         graceful_shutdown_timeout_s=20,
@@ -260,8 +268,22 @@ def deploy(options: argparse.Namespace, token: str) -> None:
             host=options.host, port=options.port, ssl_certfile=options.certificate, ssl_keyfile=options.key
         )
     )
-    bound = engine.bind(options.model, options.device, options.threads or 1)
-    serve.run(gate.bind(bound, token), name=NAME, route_prefix="/")
+    serve.run(engine.bind(options.model, options.device, options.threads or 1), name=ENGINE, route_prefix=None)
+    if GATE not in serve.status().applications:
+        serve.run(gate.bind(token), name=GATE, route_prefix="/")
+
+
+def why_not() -> str:
+    """What Ray says of the replicas that do not come up."""
+    application = serve.status().applications.get(ENGINE)
+    return "".join(f"\n{d.message}" for d in application.deployments.values()) if application else ""
+
+
+def last_words(told: str) -> str:
+    """The line that matters of what Ray tells of a failure: the replica's own exception, behind many frames."""
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    ours = [line for line in lines if "EditError" in line]
+    return (ours or lines or ["no reason"])[-1][:400]
 
 
 def replicas(text: str) -> tuple[int, int]:
@@ -280,26 +302,39 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8433)
     parser.add_argument("--certificate", metavar="FILE", help="TLS certificate (PEM), for wss://")
     parser.add_argument("--key", metavar="FILE", help="its key")
+    parser.add_argument("--stop", action="store_true", help="take the engine off the cluster at --address")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Deploys, and waits until interrupted. 1: refused, with the reason."""
+    """Deploys; on a cluster of its own, waits until interrupted. 1: refused or failed, with the reason."""
     options = parse(arguments)
     token = os.environ.get("REDRAFT_ENGINE_TOKEN")
-    if not token:
+    if not token and not options.stop:
         print("set REDRAFT_ENGINE_TOKEN, here and for the editors: the token that lets them in", file=sys.stderr)
         return 1
     if not options.certificate and options.host not in ("127.0.0.1", "localhost", "::1"):
         print("code would cross the network unencrypted: give --certificate and --key", file=sys.stderr)
         return 1
-    ray.init(address=options.address, include_dashboard=False, log_to_driver=False)
-    deploy(options, token)
-    scheme = "wss" if options.certificate else "ws"
-    print(f"serving on {scheme}://{options.host}:{options.port}; Ctrl-C stops this cluster's engine", flush=True)
     try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
+        ray.init(address=options.address, include_dashboard=None if options.address else False, log_to_driver=False)
+    except (ConnectionError, RayError) as error:
+        print(f"no Ray cluster at {options.address} that lets us in: {last_words(str(error))}", file=sys.stderr)
+        return 1
+    if options.stop:
+        serve.delete(GATE)
+        serve.delete(ENGINE)
+        return 0
+    try:
+        deploy(options, token or "")
+    except RuntimeError as error:
+        print(f"the cluster does not serve this: {last_words(str(error) + why_not())}", file=sys.stderr)
+        return 1
+    scheme = "wss" if options.certificate else "ws"
+    print(f"serving on {scheme}://{options.host}:{options.port}", flush=True)
+    if options.address is None:  # else the cluster was there before us, and outlives us
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
         serve.shutdown()
     return 0
 

@@ -18,6 +18,7 @@ from engine.messages import EditRequest
 from engine.models.choice import ModelChoice, code_digest, read_choice
 from engine.models.denoiser import CanvasItem, Context
 from engine.models.families import FAMILIES, family_of
+from engine.models.foreign import ForeignVocabulary, token_id
 from engine.models.loading import load_choice, load_denoiser, load_model, model_kind
 from engine.models.remote_code import RemoteCodeDenoiser
 from engine.models.vocabulary import BOS, DEL, MASK
@@ -30,8 +31,8 @@ from transformers import PretrainedConfig
 class TinyConfig(PretrainedConfig):
     model_type = "tiny_diffusion"
 
-    def __init__(self, vocab_size=400, hidden=64, shift=False, max_position_embeddings=300, **more):
-        self.vocab_size, self.hidden, self.shift = vocab_size, hidden, shift
+    def __init__(self, vocab_size=400, hidden=64, shift=False, flag=False, max_position_embeddings=300, **more):
+        self.vocab_size, self.hidden, self.shift, self.flag = vocab_size, hidden, shift, flag
         self.max_position_embeddings = max_position_embeddings
         super().__init__(**more)
 """
@@ -52,7 +53,8 @@ class TinyModel(PreTrainedModel):
         self.head = torch.nn.Linear(config.hidden, config.vocab_size)
         self.post_init()
 
-    def forward(self, input_ids, attention_mask=None):
+    def forward(self, input_ids, attention_mask=None, is_causal=True):
+        assert is_causal is not self.config.flag  # a causal one must be told
         if attention_mask is not None:
             assert attention_mask.shape == (len(input_ids), 1, input_ids.shape[1], input_ids.shape[1])
         places = self.places(torch.arange(input_ids.shape[1], device=input_ids.device))
@@ -86,20 +88,21 @@ def build(folder: Path, **config: object) -> None:
     torch.manual_seed(0)
     tree = (folder / "config.json").read_text()
     read = AutoConfig.from_pretrained(folder, trust_remote_code=True)
-    read.shift = False
+    read.shift = read.flag = False
     model = AutoModel.from_config(read, trust_remote_code=True)
     train_masked(model, folder, 150, mask=3)
     model.save_pretrained(folder)
     (folder / "config.json").write_text(tree)
 
 
-@pytest.fixture(scope="module", params=["LLaDA", "LLaDA2", "DreamOn"])
+@pytest.fixture(scope="module", params=["LLaDA", "LLaDA2", "DreamOn", "Open-dCoder"])
 def folder(request, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp(request.param.lower())
     kinds: dict[str, dict[str, object]] = {
         "LLaDA": {"model_type": "llada"},
         "LLaDA2": {"model_type": "llada2_moe"},
         "DreamOn": {"model_type": "Dream", "shift": True, "expand_token_id": 4},
+        "Open-dCoder": {"model_type": "qwen2", "shift": True, "flag": True},
     }
     build(path, **kinds[request.param])
     return path
@@ -197,7 +200,7 @@ def test_code_from_elsewhere_and_lost_masks_are_refused(tmp_path) -> None:
     write_model(tmp_path, model_type="llada", auto_map={"AutoModel": "someone/thing--modeling.Model"})
     fails(ModelChoice(path=str(tmp_path), allowed_code=code_digest(tmp_path)), "code from elsewhere", "someone/thing")
     maskless = tmp_path / "maskless"
-    write_model(maskless, model_type="stable_diffcoder", mask_token_id=None)
+    write_model(maskless, model_type="open_dcoder", mask_token_id=None)
     save_tokenizer(maskless, mask=None)
     (maskless / "tokenizer_config.json").write_text("{}")
     (maskless / "special_tokens_map.json").unlink(missing_ok=True)
@@ -217,3 +220,24 @@ def test_families_are_told_apart() -> None:
     ):
         assert family_of(config) is names[name]
     assert family_of({"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}) is None
+    assert family_of({"architectures": ["DreamModel"], "model_type": "Dream"}, expands=True) is names["DreamOn"]
+
+
+def test_a_tokenizer_of_older_files(tmp_path) -> None:
+    """Dream's repositories have vocab.json and merges.txt, whose marks stand in tokenizer_config.json."""
+    write_model(tmp_path, model_type="Dream")
+    whole = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    marks = {str(i): whole.id_to_token(i) for i in range(6)}
+    whole.model.save(str(tmp_path))
+    (tmp_path / "tokenizer.json").unlink()
+    added = {i: {"content": text, "special": True} for i, text in marks.items()}
+    named = {"mask_token": "<mask>", "tokenizer_class": "DreamTokenizer", "added_tokens_decoder": added}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(named))
+    vocabulary = ForeignVocabulary.read(tmp_path)
+    text = "def f(x):\n    return x  # <mask>\n"
+    assert vocabulary.decode(vocabulary.encode(text)) == text
+    assert vocabulary.id_of("<|expand|>") == 4
+    assert token_id(tmp_path, "mask_token") == 3
+    (tmp_path / "merges.txt").unlink()
+    with pytest.raises(EditError, match=r"no tokenizer\.json"):
+        ForeignVocabulary.read(tmp_path)
