@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from engine.diffusion.lengths import MASK_COUNTS, VARIANTS, likeliest, stretched
-from engine.diffusion.mending import fuses_words, mends
+from engine.diffusion.mending import fuses_words, indent_of, mends
 from engine.diffusion.sampler import StepPolicy, log_likelihood, moves, renoise, reverse_step
 from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
@@ -234,14 +234,16 @@ def fix_block(work: Work, canvas: list[int], block: str, final: bool) -> Block:
         last = work.judge.first_line + block.count("\n")
         if not final and fault.line > last + REPORTED_LATE:
             return []  # the fault is further down
-        if work.judge.first_line <= fault.line <= last + FAR:  # else another fault is in the way of a verdict
+        # Of the faults above only one that leaves something open can be mended here; another is in a verdict's way.
+        if (work.judge.first_line <= fault.line or fault.leaves_open) and fault.line <= last + FAR:
             return (yield from repair_block(work, canvas, fault, work.judge))
     return (yield from improve_block(work, canvas))
 
 
 def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge) -> Block:
     """The document does not parse: search for the likeliest small edits that make it."""
-    at = token_at(work, canvas, fault.line - judge.first_line, fault.column)
+    lines = suspects(work.text(canvas), fault, judge)
+    at = token_at(work, canvas, lines[0], fault.column)
 
     def verdict(candidate: list[int]) -> float:
         text = work.text(candidate)
@@ -250,13 +252,14 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
         left = judge.fault(text)
         return float("inf") if left is None and judge.confirm(text) else float(left.line if left else 0)
 
-    by_hand = judged_mends(work, canvas, fault.line - judge.first_line, judge)
+    by_hand = judged_mends(work, canvas, lines, judge)
     limit = max(8, work.request.candidates)
     search = judged_search(canvas, verdict, nearness(len(canvas), at), limit, thorough=not by_hand)
-    likely = [tuple(child.canvas) for child in (yield from drive(work, search, limit=8))]
+    likely = [tuple(child.canvas) for child in (yield from drive(work, search, 8, along=list(by_hand)))]
     found = list(dict.fromkeys([*likely, *by_hand]))
-    if found and not work.late:
-        yield from work.ask(found, limit=8)
+    unscored = [mended for mended in found if mended not in work.scores]
+    if unscored and not work.late:
+        yield from work.ask(unscored, limit=8)
 
     def merit(mended: tuple[int, ...]) -> float:
         """Log-likelihood in nats, less what such a mend costs a priori; weights fitted on held-out mistakes."""
@@ -268,10 +271,31 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
     return [Child(work.scores.get(mended, -30.0), list(mended)) for mended in best]
 
 
-def judged_mends(work: Work, canvas: list[int], line: int, judge: Judge) -> dict[tuple[int, ...], float]:
+def suspects(text: str, fault: SyntaxFault, judge: Judge) -> list[int]:
+    """0-based lines of the block's `text` to mend at: where the parser gave up, and where what it says is left
+    open would be closed."""
+    line = fault.line - judge.first_line
+    if not fault.leaves_open:
+        return [line]
+    last = max((i for i, x in enumerate(text.split("\n")) if x.strip()), default=0)
+    return [line, last_inside(text.split("\n"), line)] if 0 <= line < last else [last]
+
+
+def last_inside(lines: Sequence[str], line: int) -> int:
+    """The last line after `line` that is indented deeper, up to the first that is not; `line` when none is."""
+    last = line
+    for i in range(line + 1, len(lines)):
+        if lines[i].strip():
+            if len(indent_of(lines[i])) <= len(indent_of(lines[line])):
+                break
+            last = i
+    return last
+
+
+def judged_mends(work: Work, canvas: list[int], lines: list[int], judge: Judge) -> dict[tuple[int, ...], float]:
     """The cheapest mends by hand that make the document parse, as canvases, with their costs."""
     text = work.text(canvas)
-    proposals = mends(text, line, work.region.prefix[-NEAR_CHARS:])
+    proposals = mends(text, lines, work.region.prefix[-NEAR_CHARS:])
     affordable = PARSED_CHARS // (len(text) + judge.near_chars)  # a bound in characters, so that it is repeatable
     found: dict[tuple[int, ...], float] = {}
     for mend in proposals[:affordable]:
@@ -377,12 +401,20 @@ def distinct_canvases(canvases: list[list[int]]) -> list[list[int]]:
     return [list(c) for c in dict.fromkeys(tuple(c) for c in canvases)]
 
 
-def drive(work: Work, search: Generator[list[list[int]], Answers, list[Child]], limit: int) -> Block:
-    """Answers a search's questions with forward passes, until it ends or the deadline comes."""
+def drive(
+    work: Work,
+    search: Generator[list[list[int]], Answers, list[Child]],
+    limit: int,
+    along: Sequence[tuple[int, ...]],
+) -> Block:
+    """Answers a search's questions with forward passes, until it ends or the deadline comes. `along`: canvases
+    that want a score, evaluated in the first pass."""
     try:
         canvases = next(search)
+        answers = yield from work.ask([*canvases, *along], limit, masks_only=True)
         while not work.late:
-            canvases = search.send((yield from work.ask(canvases, limit, masks_only=True)) if canvases else [])
+            canvases = search.send(answers[: len(canvases)])
+            answers = (yield from work.ask(canvases, limit, masks_only=True)) if canvases else []
     except StopIteration as end:
         return end.value
     return []

@@ -5,6 +5,7 @@ used, which an editor's tool must not do unasked."""
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ GRAMMARS = {
 MAX_STATEMENT = 20  # lines that a region may grow to
 
 
+LEFT_OPEN = re.compile("was never closed|unterminated triple-quoted")  # CPython's words, 3.10 and later
+
+
 @dataclass(frozen=True, slots=True)
 class SyntaxFault:
     """Where the parser gave up: 0-based line and column (code points), and its words."""
@@ -50,6 +54,11 @@ class SyntaxFault:
     line: int
     column: int
     message: str
+
+    @property
+    def leaves_open(self) -> bool:
+        """Whether line and column are those of a bracket or string that is never closed."""
+        return LEFT_OPEN.search(self.message) is not None
 
 
 def is_checked(language: str) -> bool:

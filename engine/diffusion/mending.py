@@ -8,10 +8,10 @@ likelihood ranks them with its own (`engine.editing`). Purely textual, imports n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import pairwise
+from itertools import chain, pairwise
 from keyword import kwlist
 
 PIECE = re.compile(r"\w+|[^\S\n]+|\n *|[^\w\s]")
@@ -22,7 +22,8 @@ NEAR = 2  # lines above the fault that may hold the mistake
 INSERTED = {")": (1.5, 0.5), "]": (2.0, 1.5), "}": (2.5, 2.0), "(": (2.0, 4.0), "[": (3.0, 4.0), "{": (3.5, 4.5),
             ":": (3.5, 0.5), ",": (1.5, 1.0), '"': (1.5, 1.0), "'": (1.5, 1.0), " =": (2.0, 6.0), ".": (4.0, 6.0),
             " as": (5.0, 6.0), " in": (4.5, 6.0), " +": (4.0, 6.0), "\\": (6.0, 2.5)}  # fmt: skip
-DELETED = {"(": 4.0, "[": 4.0, "{": 4.0}
+CLOSERS = ")]}"
+DELETED = {"(": 4.0, "[": 4.0, "{": 4.0, "@": 4.0}
 REPLACED = {"=": "==", "==": "=", ";": ":", ":": "=", ".": ",", ",": ".", "(": "[", "[": "(", ")": "]", "]": ")",
             "}": ")", "{": "(", "'": '"', '"': "'", "“": '"', "”": '"', "‘": "'", "’": "'"}  # fmt: skip
 PYTHON_2 = (
@@ -47,33 +48,32 @@ class Mend:
     cost: float
 
 
-def mends(text: str, line: int, context: str) -> list[Mend]:
-    """Distinct one-step mends of `text` near its 0-based `line`, cheapest first. `context`: the code above."""
+def mends(text: str, lines: Iterable[int], context: str) -> list[Mend]:
+    """Distinct one-step mends of `text` near its 0-based `lines`, cheapest first. `context`: the code above."""
     found: dict[str, float] = {}
-    for mend in everything(text, line, context):
+    for mend in chain(older_python(text), *(near_line(text, line, context) for line in lines)):
         if mend.text != text and mend.cost < found.get(mend.text, float("inf")):
             found[mend.text] = mend.cost
     return sorted((Mend(t, c) for t, c in found.items()), key=lambda mend: mend.cost)
 
 
-def everything(text: str, line: int, context: str) -> Iterator[Mend]:
+def near_line(text: str, line: int, context: str) -> Iterator[Mend]:
     starts = [0, *(m.end() for m in re.finditer("\n", text)), len(text) + 1]
     first = max(0, min(line, len(starts) - 2) - NEAR)
     last = max(0, min(line, len(starts) - 2))
     begin, end = starts[first], starts[last + 1] - 1
-    yield from older_python(text)
     yield from pieces_changed(text, begin, end)
     for i in range(first, last + 1):
         yield from line_changed(text, starts[i], starts[i + 1] - 1, context, abs(last - i))
 
 
 def older_python(text: str) -> Iterator[Mend]:
-    """Python 2 forms, all of them at once."""
+    """Python 2 forms, one kind or all at once: where that makes the text parse, hardly anything else was meant."""
     whole = text
     for pattern, new in PYTHON_2:
         whole = pattern.sub(new, whole)
-        yield Mend(pattern.sub(new, text), 0.5)
-    yield Mend(whole, 1.0)
+        yield Mend(pattern.sub(new, text), -8.0)
+    yield Mend(whole, -7.0)
 
 
 def pieces_changed(text: str, begin: int, end: int) -> Iterator[Mend]:
@@ -81,8 +81,10 @@ def pieces_changed(text: str, begin: int, end: int) -> Iterator[Mend]:
     for piece in PIECE.finditer(text, begin, end):
         at, stop, old = piece.start(), piece.end(), piece.group()
         ends_line = ENDED.match(text, at) is not None
+        goes_on = WORD.match(old) or old in ".(["  # what stands there belongs to what is before it, hardly to a new piece
         for new, (within, last) in INSERTED.items():
-            yield Mend(text[:at] + new + text[at:], last if ends_line else within)
+            doubt = 2.0 if goes_on and new in CLOSERS else 0.0
+            yield Mend(text[:at] + new + text[at:], last if ends_line else within + doubt)
         if old in "'\"":
             yield Mend(f"{text[:at]}\\{text[at:]}", 2.0)
         if old in REPLACED:

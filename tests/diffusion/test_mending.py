@@ -24,24 +24,24 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("broken", "mended"), MISTAKES)
 def test_the_undoing_is_among_the_mends(broken: str, mended: str) -> None:
-    texts = [mend.text for mend in mends(broken, 1, "def f():\n    x = 1")]
+    texts = [mend.text for mend in mends(broken, [1], "def f():\n    x = 1")]
     assert mended in texts
     assert broken not in texts
     assert len(texts) == len(set(texts))
 
 
 def test_cheapest_first() -> None:
-    costs = [mend.cost for mend in mends("\n    if total > 3", 1, "def f():")]
+    costs = [mend.cost for mend in mends("\n    if total > 3", [1], "def f():")]
     assert costs == sorted(costs)
 
 
 def test_lines_far_from_the_fault_stay() -> None:
     far = "\nfirst = 1\nsecond = 2\nthird = 3\nfourth = 4"
-    assert all(mend.text.startswith(far) for mend in mends(far + "\nx = 5\ny = 6\nz = (7", 7, ""))
+    assert all(mend.text.startswith(far) for mend in mends(far + "\nx = 5\ny = 6\nz = (7", [7], ""))
 
 
 def test_blank_text_has_no_line_to_change() -> None:
-    assert all(mend.text.strip() for mend in mends("\n\n", 1, "x = 1"))
+    assert all(mend.text.strip() for mend in mends("\n\n", [1], "x = 1"))
 
 
 def test_words_run_together_are_seen() -> None:
