@@ -35,7 +35,26 @@ def test_one_of_two_faults_is_mended(denoiser) -> None:
 def test_old_python_is_brought_up_to_date(denoiser) -> None:
     request = EditRequest("fix", "def f(x):\n", "    print 'value', x\n    print x\n", "    return x\n", candidates=10)
     result = run_session(edit_session(request, denoiser), denoiser)
-    assert "    print('value', x)\n    print(x)\n" in [candidate.text for candidate in result.candidates]
+    assert result.candidates[0].text == "    print('value', x)\n    print(x)\n"
+
+
+@pytest.mark.parametrize(
+    ("above", "span", "below", "mended"),
+    [
+        ("def f(x):\n    return sum(\n", "        [x, 1]\n", "\n\nprint(f(2))\n", "        [x, 1]\n    )\n"),
+        (
+            'def f(x):\n    """Add one.\n\n',
+            "    And return it.\n",
+            "    return x + 1\n",
+            '    And return it.\n    """\n',
+        ),
+    ],
+)
+def test_what_is_left_open_above_is_closed(denoiser, above: str, span: str, below: str, mended: str) -> None:
+    request = EditRequest("fix", above, span, below, candidates=10)
+    texts = [candidate.text for candidate in run_session(edit_session(request, denoiser), denoiser).candidates]
+    assert mended in texts
+    assert all(python_fault(above + text + below) is None for text in texts)
 
 
 def test_rewriting_broken_code_mends_it_first(denoiser) -> None:

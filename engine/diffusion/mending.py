@@ -22,7 +22,8 @@ NEAR = 2  # lines above the fault that may hold the mistake
 INSERTED = {")": (1.5, 0.5), "]": (2.0, 1.5), "}": (2.5, 2.0), "(": (2.0, 4.0), "[": (3.0, 4.0), "{": (3.5, 4.5),
             ":": (3.5, 0.5), ",": (1.5, 1.0), '"': (1.5, 1.0), "'": (1.5, 1.0), " =": (2.0, 6.0), ".": (4.0, 6.0),
             " as": (5.0, 6.0), " in": (4.5, 6.0), " +": (4.0, 6.0), "\\": (6.0, 2.5)}  # fmt: skip
-CLOSERS = ")]}"
+CLOSERS, QUOTES = ")]}", "\"'"
+CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 DELETED = {"(": 4.0, "[": 4.0, "{": 4.0, "@": 4.0}
 REPLACED = {"=": "==", "==": "=", ";": ":", ":": "=", ".": ",", ",": ".", "(": "[", "[": "(", ")": "]", "]": ")",
             "}": ")", "{": "(", "'": '"', '"': "'", "“": '"', "”": '"', "‘": "'", "’": "'"}  # fmt: skip
@@ -81,9 +82,13 @@ def pieces_changed(text: str, begin: int, end: int) -> Iterator[Mend]:
     for piece in PIECE.finditer(text, begin, end):
         at, stop, old = piece.start(), piece.end(), piece.group()
         ends_line = ENDED.match(text, at) is not None
-        goes_on = WORD.match(old) or old in ".(["  # what stands there belongs to what is before it, hardly to a new piece
+        # What stands there belongs to what is before it, hardly to a new piece; and two quotes in a row hold nothing.
+        goes_on = bool(WORD.match(old)) or old in ".(["
         for new, (within, last) in INSERTED.items():
-            doubt = 2.0 if goes_on and new in CLOSERS else 0.0
+            doubled = new in QUOTES and (
+                (goes_on and text[at - 1 : at] == new) or (old == new and WORD.match(text, stop))
+            )
+            doubt = 2.0 if doubled or (goes_on and new in CLOSERS) else 0.0
             yield Mend(text[:at] + new + text[at:], last if ends_line else within + doubt)
         if old in "'\"":
             yield Mend(f"{text[:at]}\\{text[at:]}", 2.0)
@@ -125,9 +130,18 @@ def line_changed(text: str, start: int, stop: int, context: str, distance: int) 
         yield Mend(f"{before}{line}{mark}{after}", 4.5)
         yield Mend(f"{before}{line}\n{own}{mark}{after}", 4.0)
         yield Mend(f"{before}{own}{mark}\n{line}{after}", 4.5)
-    for mark in ")]}":
+    for mark in CLOSERS:
         yield Mend(f"{before}{line}\n{mark}{after}", 4.0)
+    opening = opening_line(context + before, own)
+    if closer := CLOSED_BY.get(opening[-1:]):
+        yield Mend(f"{before}{line}\n{indent_of(opening)}{closer}{after}", 0.5)
     yield from requoted(before, line, after)
+
+
+def opening_line(above: str, indent: str) -> str:
+    """The nearest line above that is indented less, without trailing blanks; "" where there is none."""
+    lines = (line.rstrip() for line in reversed(above.split("\n")))
+    return next((line for line in lines if line and len(indent_of(line)) < len(indent)), "")
 
 
 def fuses_words(before: str, after: str, around: str) -> bool:

@@ -35,6 +35,16 @@ def test_cheapest_first() -> None:
     assert costs == sorted(costs)
 
 
+def test_a_bracket_of_its_own_closes_at_the_indentation_of_its_opening() -> None:
+    costs = {mend.text: mend.cost for mend in mends("\n        1,\n        2,", [2], "    return sum(")}
+    assert costs["\n        1,\n        2,\n    )"] < costs["\n        1,\n        2,\n)"]
+
+
+def test_two_quotes_in_a_row_are_doubted() -> None:
+    costs = {mend.text: mend.cost for mend in mends("\n    s = f('a 'b')", [1], "def g():")}
+    assert costs["\n    s = f('a \\'b')"] < costs["\n    s = f('a ''b')"]
+
+
 def test_lines_far_from_the_fault_stay() -> None:
     far = "\nfirst = 1\nsecond = 2\nthird = 3\nfourth = 4"
     assert all(mend.text.startswith(far) for mend in mends(far + "\nx = 5\ny = 6\nz = (7", [7], ""))
