@@ -36,6 +36,7 @@ def add_parser(commands: Any) -> None:
             one.add_argument("--spans", type=whole_numbers, default=(16, 64, 256), metavar="N,N", help="tokens")
             one.add_argument("--contexts", type=whole_numbers, default=(256, 500), metavar="N,N", help="tokens")
             one.add_argument("--edits", type=int, default=10, metavar="N", help="documents per cell")
+            one.add_argument("--gguf", type=Path, metavar="FILE", help="another rival: this model in llama.cpp")
             one.add_argument("--plot", type=Path, help="draw the times there, .png or .svg; needs matplotlib")
         if name == "clients":
             one.add_argument("--levels", type=whole_numbers, default=(1, 4, 16, 64), metavar="N,N", help="clients")
@@ -99,7 +100,11 @@ def measure(options: argparse.Namespace) -> Any:
         return clients.run_clients(engine, levels=options.levels, edits=options.edits, seed=options.seed)
     if options.bench == "speed":
         report = speed.run_speed(
-            common, spans=options.spans, contexts=options.contexts, edits=options.edits, make_rivals=rivals.make_rivals
+            common,
+            spans=options.spans,
+            contexts=options.contexts,
+            edits=options.edits,
+            make_rivals=lambda denoiser: rivals.make_rivals(denoiser, options.gguf),
         )
         if options.plot:
             speed_plot.draw(report, options.plot)

@@ -1,16 +1,17 @@
 """Models of the same size that write a span left to right, one token a pass, with their keys and values cached.
 
-One is the denoiser's autoregressive twin, the other a Llama of the same shape in the transformers library.
+The denoiser's autoregressive twin; a Llama of the same shape in the transformers library; and, when a file is
+named, whatever model llama.cpp runs, of its own size.
 """
 
 from __future__ import annotations
 
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from engine.evaluation.bench import EvaluationError
 from engine.evaluation.machine import synchronise
@@ -20,16 +21,14 @@ from engine.models.denoiser import Context, Denoiser, EmbeddedDenoiser
 from engine.models.vocabulary import END
 
 
-def make_rivals(denoiser: Denoiser, twin: Path | None = None) -> list[Rival]:
-    """Both rivals of an embedded model; other models have none. `twin`: folder of a trained twin.
+def make_rivals(denoiser: Denoiser, gguf: Path | None = None) -> list[Rival]:
+    """The rivals of an embedded model; other models have none. `gguf`: weights for llama.cpp.
 
-    Raises EvaluationError when that cannot be loaded."""
+    Raises EvaluationError when those cannot be run."""
     if not isinstance(denoiser, EmbeddedDenoiser):
         return []
-    try:
-        return [TwinRival(denoiser, twin), TransformersRival(denoiser)]
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise EvaluationError(f"the twin in {twin} cannot be loaded: {error}") from error
+    rivals: list[Rival] = [TwinRival(denoiser), TransformersRival(denoiser)]
+    return [*rivals, LlamaCppRival(denoiser, gguf)] if gguf else rivals
 
 
 def seen(model: Denoiser | ARTwin, prefix: str, suffix: str) -> Context:
@@ -39,17 +38,13 @@ def seen(model: Denoiser | ARTwin, prefix: str, suffix: str) -> Context:
 
 
 class TwinRival:
-    """The autoregressive twin (`engine.models.ar_twin`). Its weights do not matter to its speed: without a
-    trained one the denoiser's own are run left to right."""
+    """The autoregressive twin (`engine.models.ar_twin`). Weights do not matter to its speed: it runs the denoiser's
+    own left to right."""
 
     name = "autoregressive twin"
 
-    def __init__(self, denoiser: EmbeddedDenoiser, folder: Path | None) -> None:
-        self.twin = (
-            ARTwin.load(folder, denoiser.device)
-            if folder
-            else ARTwin(denoiser.model, denoiser.vocabulary, denoiser.name, denoiser.device)
-        )
+    def __init__(self, denoiser: EmbeddedDenoiser) -> None:
+        self.twin = ARTwin(denoiser.model, denoiser.vocabulary, denoiser.name, denoiser.device)
         self.parameters = self.twin.parameters
 
     def generate(self, prefix: str, suffix: str, max_new_tokens: int) -> Generation:
@@ -92,3 +87,34 @@ class TransformersRival:
         synchronise(self.denoiser.device)
         made: list[int] = whole[0, prompt.shape[1] :].tolist()
         return Generation(self.denoiser.vocabulary.decode(made), len(made), time.perf_counter() - started)
+
+
+class LlamaCppRival:
+    """A quantised model under llama.cpp, with as many threads as the denoiser. It reads the same context, in tokens
+    of its own, the code below first: it cannot fill in."""
+
+    def __init__(self, denoiser: EmbeddedDenoiser, gguf: Path) -> None:
+        """Raises EvaluationError without llama-cpp-python, or for a file that it cannot load."""
+        try:
+            from llama_cpp import Llama
+        except ImportError as error:
+            raise EvaluationError("this rival needs llama.cpp: pip install 'redraft[servers]'") from error
+        threads = torch.get_num_threads()
+        try:
+            self.llama: Any = Llama(str(gguf), n_ctx=4096, n_threads=threads, n_threads_batch=threads, verbose=False)
+        except (ValueError, RuntimeError) as error:
+            raise EvaluationError(f"llama.cpp cannot load {gguf}: {error}") from error
+        self.denoiser = denoiser
+        self.name = f"llama.cpp, {gguf.stem}"
+        self.parameters = int(self.llama.metadata.get("general.parameter_count", 0))
+
+    def generate(self, prefix: str, suffix: str, max_new_tokens: int) -> Generation:
+        context, decode = seen(self.denoiser, prefix, suffix), self.denoiser.vocabulary.decode
+        prompt = f"{decode(context.suffix)}\n{decode(context.prefix)}".encode()
+        self.llama.reset()  # else it would not read again what two prompts share
+        started = time.perf_counter()
+        tokens = self.llama.generate(self.llama.tokenize(prompt), temp=0.0)
+        made = list(islice(tokens, max_new_tokens))
+        return Generation(
+            self.llama.detokenize(made).decode(errors="replace"), len(made), time.perf_counter() - started
+        )
