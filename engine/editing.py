@@ -38,7 +38,7 @@ STEPS, REWRITES = 8, 8
 
 NEAR_CHARS = 2000  # on either side of the region, where names and indentation are looked up
 PARSED_CHARS = 400_000  # parsed at most on behalf of mends by hand: about 0.2 s
-MENDS = 24  # mends by hand that are put before the model
+MENDS = 16  # mends by hand that are put before the model
 LENGTH_BONUS, MEND_WEIGHT, RANK_COST, NOT_SEARCHED = 0.25, 0.6, 0.13, 10
 
 Answers = list[CanvasLogits]
