@@ -434,7 +434,7 @@ def token_at(work: Work, canvas: list[int], line: int, column: int) -> int:
 
 
 def rank(finalists: Sequence[tuple[str, float]], region: Region, request: EditRequest) -> tuple[Candidate, ...]:
-    """Distinct candidates in the user's form, those that parse first; those that break what parsed left out.
+    """Distinct candidates in the user's form; those that do not parse only when none does and nothing parsed before.
     `finalists`: texts as the model writes them with their scores, best first."""
     found: dict[str, Candidate] = {}
     checked = is_checked(request.language)
@@ -446,12 +446,11 @@ def rank(finalists: Sequence[tuple[str, float]], region: Region, request: EditRe
             continue
         if restored == request.span or restored in found or "\ufffd" in restored:
             continue
-        valid = parses(region, text, request.language) if checked else None
-        if parsed_before and not valid:
-            continue
-        found[restored] = Candidate(restored, score, valid)
-    best = sorted(found.values(), key=lambda candidate: candidate.parses is False)
-    return tuple(best[: request.candidates])
+        parsed = parses(region, text, request.language) if checked else None
+        if parsed or not parsed_before:
+            found[restored] = Candidate(restored, score, parsed)
+    valid = [candidate for candidate in found.values() if candidate.parses is not False]
+    return tuple((valid or list(found.values()))[: request.candidates])
 
 
 def parses(region: Region, text: str, language: str) -> bool:

@@ -118,3 +118,18 @@ def test_bad_requests_are_refused_in_one_line(denoiser, request_: EditRequest, c
     assert caught.value.code == code
     assert word in caught.value.message
     assert "\n" not in caught.value.message
+
+
+def test_only_what_parses_is_offered_beside_it(denoiser) -> None:
+    holes = [
+        ("def f(", "):\n    return 1\n"),
+        ("x = [1, ", "]\n"),
+        ("if x", ":\n    y = 2\n"),
+        ("def f(x):\n    ", "\n"),
+    ]
+    results = [
+        run_session(edit_session(EditRequest("fill", above, "", below, candidates=8), denoiser), denoiser).candidates
+        for above, below in holes
+    ]
+    assert any(candidates and candidates[0].parses for candidates in results)
+    assert all(len({candidate.parses for candidate in candidates}) <= 1 for candidates in results)
