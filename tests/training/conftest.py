@@ -31,6 +31,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stream(corpus: Path) -> StreamConfig:
+    return stream_of(corpus)
+
+
+def stream_of(corpus: Path) -> StreamConfig:
     noise = NoiseMix(masks=0.2, mistakes=0.5, random_edits=0.1, sprinkle=0.3)
     return StreamConfig(
         corpus, noise, windows=0.3, edits=0.0, batch=3, window=48, prefix=40, suffix=20, longest_span=30
