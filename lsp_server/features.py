@@ -151,7 +151,9 @@ def register_engine_commands(server: RedraftServer) -> None:
     @server.command("redraft.status")
     async def status() -> dict[str, Any]:
         try:
-            return {**server.status, "engine": asdict(await asyncio.wait_for(server.link.status(), 30))}
+            engine = await asyncio.wait_for(server.link.status(), 30)
+            server.repeat_status()
+            return {**server.status, "engine": asdict(engine)}
         except (EngineUnavailable, EngineFailure, asyncio.TimeoutError) as error:
             return {
                 **server.status,

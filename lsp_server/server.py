@@ -176,6 +176,13 @@ class RedraftServer(LanguageServer):
             self.status = status
             self.protocol.notify("redraft/status", status)
 
+    def repeat_status(self) -> None:
+        """The same again, with what the engine has told since of where code goes and what stands in."""
+        busy, kind, message, command = (self.status[name] for name in ("busy", "kind", "message", "command"))
+        if kind == "Warning":  # it was a stand-in's
+            kind, message = "Normal", "ready"
+        self.set_status(busy=busy, kind=kind, message=message, command=command)
+
     def notify_denoise(self, document: Document, region: Tracked, job: Job, state: DenoisingState) -> None:
         """Streams a denoising state to clients that draw it (see docs/protocol.md)."""
         canvas = Document("", state.text, None, document.language, document.encoding)

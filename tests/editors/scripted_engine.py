@@ -39,6 +39,7 @@ class ScriptedEngine:
         self.requests: list[EditRequest] = []
         self.warmed: list[EditRequest] = []
         self.cancelled = 0
+        self.remote: str | None = None  # where it says that it sends code
         self._idle: set[int] = set()
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -116,9 +117,8 @@ class ScriptedEngine:
         writer.write(frames.pack("result", id=number, result=result))
 
     def _status(self) -> EngineStatus:
-        return EngineStatus(
-            "0.1.0", "scripted", 1_000_000, "cpu", "ready", "ready", 1, 1.0, 10.0, len(self.requests), 0
-        )
+        counts = (1, 1.0, 10.0, len(self.requests), 0)
+        return EngineStatus("0.1.0", "scripted", 1_000_000, "cpu", "ready", "ready", *counts, remote=self.remote)
 
 
 def half_done(text: str, share: float) -> str:

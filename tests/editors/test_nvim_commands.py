@@ -131,11 +131,27 @@ def test_a_file_that_is_closed_or_locked_meanwhile_is_no_error(clamp: Nvim, engi
 def test_status_and_log_say_how_it_is(clamp: Nvim) -> None:
     clamp.keys(":Redraft status<CR>")
     clamp.wait("the engine is described", lambda: "model scripted, 1.0 million parameters, on cpu" in clamp.messages())
+    assert "code stays on this machine" in clamp.messages()
     clamp.keys("<CR>")
     clamp.command("Redraft log")
     assert clamp.lua("return vim.fn.expand('%:p') == require('vim.lsp.log').get_filename()")
     assert clamp.call("nvim_get_option_value", "readonly", {})
     clamp.command("bwipeout!")
+
+
+def test_it_is_said_where_code_is_sent(clamp: Nvim, engine: ScriptedEngine) -> None:
+    engine.remote = "models.example.org"
+    clamp.keys(":Redraft status<CR>")
+    clamp.wait("the host is named", lambda: "edits send code to models.example.org" in clamp.messages())
+    clamp.keys("<CR>")
+    clamp.wait("the mark is shown", lambda: clamp.statusline() == "redraft@models.example.org")
+    clamp.command("checkhealth redraft")
+    assert "edits send code to models.example.org" in clamp.text()
+    clamp.command("bwipeout!")
+    engine.remote = None
+    clamp.keys(":Redraft status<CR>")
+    clamp.wait("the mark is gone", lambda: clamp.statusline() == "redraft")
+    clamp.keys("<CR>")
 
 
 def test_a_killed_server_is_told_and_started_again(clamp: Nvim, engine: ScriptedEngine) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -215,9 +216,30 @@ def test_the_status_says_what_runs(real: Workbench) -> None:
     bench = opened(real, "status.py", BROKEN)
     bench.command("Redraft: Status")
     rows = bench.page.locator(".quick-input-list .monaco-list-row")
-    rows.filter(has_text="parameters, on cpu").wait_for(timeout=60_000)
+    rows.filter(has_text="edits so far").wait_for(timeout=60_000)
+    while rows.filter(has_text="loading").count():  # what was asked for while the model loads
+        bench.page.keyboard.press("Escape")
+        time.sleep(1)
+        bench.command("Redraft: Status")
+        rows.filter(has_text="edits so far").wait_for()
+    rows.filter(has_text="parameters, on cpu").wait_for()
     assert rows.filter(has_text="redraft.interpreter").count() == 1
     bench.page.keyboard.press("Escape")
+
+
+def test_it_is_said_where_code_is_sent(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "remote.py")
+    engine.remote = "models.example.org"
+    bench.command("Redraft: Status")
+    rows = bench.page.locator(".quick-input-list .monaco-list-row")
+    rows.filter(has_text="edits send it to models.example.org").wait_for()
+    bench.page.keyboard.press("Escape")
+    bench.status("models.example.org")
+    engine.remote = None
+    bench.command("Redraft: Status")
+    rows.filter(has_text="stays on this machine").wait_for()
+    bench.page.keyboard.press("Escape")
+    bench.status("Redraft", exactly=True)
 
 
 def test_the_instruction_goes_to_the_engine_while_it_is_typed_and_is_remembered(

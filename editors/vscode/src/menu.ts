@@ -52,9 +52,12 @@ function describe(server: Server, status: Status, report: StatusReport | undefin
     ];
     if (report?.engine) {
         const { state, model, parameters, device, resident_mb: memory, edits } = report.engine;
-        const millions = typeof parameters === 'number' ? `${(parameters / 1e6).toFixed(1)}M parameters` : '';
+        const loaded = `, ${(Number(parameters) / 1e6).toFixed(1)}M parameters, on ${device ?? ''}`;
         facts.push(['Engine', `${state ?? ''}, ${Math.round(Number(memory))} MB, edits so far: ${edits ?? 0}`]);
-        facts.push(['Model', `${model ?? ''}, ${millions}, on ${device ?? ''}`]);
+        facts.push(['Model', `${model ?? ''}${parameters ? loaded : ''}`]);
+    }
+    if (report) {
+        facts.push(['Code', report.remote ? `edits send it to ${report.remote}` : 'stays on this machine']);
     }
     if (!workspace.isTrusted) {
         facts.push(['Restricted Mode', "this workspace's Python and engine settings are not used"]);

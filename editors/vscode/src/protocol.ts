@@ -47,6 +47,8 @@ export interface ServerStatus {
     kind: 'Normal' | 'Warning' | 'Error' | 'Inactive';
     message: string;
     command?: string | null;
+    /** The host that edits send code to; null: code stays on this machine. */
+    remote?: string | null;
 }
 
 /** The answer of the command `redraft.status`. */

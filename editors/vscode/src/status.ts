@@ -28,6 +28,8 @@ export class Status implements Disposable {
     private readonly bar = window.createStatusBarItem('redraft', StatusBarAlignment.Right, 90);
     private readonly item = languages.createLanguageStatusItem('redraft', SELECTOR);
     private readonly disposables: Disposable;
+    /** With the mark that code leaves this machine, where it does. */
+    private name = 'Redraft';
     private current: ServerStatus = { busy: true, kind: 'Normal', message: 'starting' };
 
     constructor() {
@@ -54,12 +56,16 @@ export class Status implements Disposable {
 
     show(status: ServerStatus): void {
         this.current = status;
-        const { busy, kind, message } = status;
+        const { busy, kind, message, remote } = status;
         const icon = busy ? 'sync~spin' : kind === 'Normal' ? 'sparkle' : kind === 'Inactive' ? 'circle-slash' : 'warning';
         const quiet = kind === 'Normal' && !busy;
-        this.bar.text = quiet ? `$(${icon}) Redraft` : `$(${icon}) Redraft: ${shorten(message)}`;
+        this.name = remote ? `Redraft $(cloud-upload) ${remote}` : 'Redraft';
+        this.bar.text = quiet ? `$(${icon}) ${this.name}` : `$(${icon}) ${this.name}: ${shorten(message)}`;
         this.bar.backgroundColor = kind === 'Error' ? new ThemeColor('statusBarItem.warningBackground') : undefined;
         this.bar.tooltip = new MarkdownString(`**Redraft**: ${message}`);
+        if (remote) {
+            this.bar.tooltip.appendMarkdown(`\n\nEdits send code to **${remote}**.`);
+        }
         if (!workspace.isTrusted) {
             this.bar.tooltip.appendMarkdown(`\n\n${RESTRICTED}`);
         }
@@ -71,14 +77,14 @@ export class Status implements Disposable {
                 : kind === 'Warning'
                   ? LanguageStatusSeverity.Warning
                   : LanguageStatusSeverity.Information;
-        this.item.detail = workspace.isTrusted ? '' : RESTRICTED;
+        this.item.detail = workspace.isTrusted ? (remote ? `Edits send code to ${remote}.` : '') : RESTRICTED;
         this.item.command = REMEDIES[status.command ?? ''] ?? { title: 'Status', command: MENU };
     }
 
     /** Step k of K, while an edit is under way. */
     step({ step, of }: Denoise): void {
         if (this.current.busy) {
-            this.bar.text = `$(sync~spin) Redraft: step ${step} of ${of}`;
+            this.bar.text = `$(sync~spin) ${this.name}: step ${step} of ${of}`;
         }
     }
 

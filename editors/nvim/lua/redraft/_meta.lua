@@ -42,6 +42,7 @@
 ---@field busy boolean
 ---@field kind 'Normal'|'Warning'|'Error'|'Inactive'
 ---@field message string
+---@field remote? string The host that edits send code to; nil: code stays on this machine.
 
 ---@class redraft.StatusReport: redraft.Status
 ---@field engine? table<string, string|number>

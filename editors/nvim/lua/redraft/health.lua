@@ -75,6 +75,10 @@ local function check_engine(client)
     health.error('no engine: ' .. report.message, { ':Redraft restart engine', DOCTOR })
     return
   end
+  health.info(require('redraft.status').whereto(report))
+  if report.kind == 'Warning' then
+    health.warn(report.message) -- as when the embedded model stands in for the chosen one
+  end
   local engine = report.engine
   local text = ('engine %s: model %s (%.1f million parameters) on %s, %.0f MB, %s'):format(
     engine.engine_version,

@@ -13,6 +13,9 @@ end
 ---@param client_id integer
 ---@param status redraft.Status
 function M.update(client_id, status)
+  if status.remote == vim.NIL then
+    status.remote = nil
+  end
   statuses[client_id] = status
   steps[client_id] = nil
   changed()
@@ -31,7 +34,8 @@ function M.forget(client_id)
   changed()
 end
 
---- For the status line: empty where there is no server, else "redraft" and what there is to say.
+--- For the status line: empty where there is no server, else "redraft", the host that code is sent to, if any, and
+--- what there is to say.
 ---@param buf? integer
 ---@return string
 function M.statusline(buf)
@@ -47,8 +51,17 @@ function M.statusline(buf)
   elseif status and status.kind ~= 'Normal' then
     more = status.message
   end
-  local text = more and 'redraft: ' .. more or 'redraft'
+  local name = status and status.remote and 'redraft@' .. status.remote or 'redraft'
+  local text = more and name .. ': ' .. more or name
   return (text:gsub('%%', '%%%%'))
+end
+
+--- Whether code leaves this machine, in words.
+---@param status redraft.Status
+---@return string
+function M.whereto(status)
+  local remote = status.remote
+  return type(remote) == 'string' and 'edits send code to ' .. remote or 'code stays on this machine'
 end
 
 --- Asks the engine, and hands over lines that say how it is.
@@ -62,7 +75,7 @@ function M.report(client, buf, handler)
       return
     end
     ---@cast report redraft.StatusReport
-    local lines, engine = { report.message }, report.engine
+    local lines, engine = { report.message, M.whereto(report) }, report.engine
     if type(engine) == 'table' then
       vim.list_extend(lines, {
         ('engine %s: %s'):format(engine.engine_version, engine.message),
