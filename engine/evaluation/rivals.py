@@ -7,6 +7,7 @@ named, whatever model llama.cpp runs, of its own size.
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -96,12 +97,12 @@ class LlamaCppRival:
     def __init__(self, denoiser: EmbeddedDenoiser, gguf: Path) -> None:
         """Raises EvaluationError without llama-cpp-python, or for a file that it cannot load."""
         try:
-            from llama_cpp import Llama
+            llama_cpp: Any = import_module("llama_cpp")  # an extra: the type checker must pass without it
         except ImportError as error:
             raise EvaluationError("this rival needs llama.cpp: pip install 'redraft[servers]'") from error
         threads = torch.get_num_threads()
         try:
-            self.llama: Any = Llama(str(gguf), n_ctx=4096, n_threads=threads, n_threads_batch=threads, verbose=False)
+            self.llama: Any = llama_cpp.Llama(str(gguf), n_ctx=4096, n_threads=threads, n_threads_batch=threads, verbose=False)
         except (ValueError, RuntimeError) as error:
             raise EvaluationError(f"llama.cpp cannot load {gguf}: {error}") from error
         self.denoiser = denoiser
