@@ -101,8 +101,9 @@ class LlamaCppRival:
         except ImportError as error:
             raise EvaluationError("this rival needs llama.cpp: pip install 'redraft[servers]'") from error
         threads = torch.get_num_threads()
+        sizes = {"n_ctx": 4096, "n_threads": threads, "n_threads_batch": threads}
         try:
-            self.llama: Any = llama_cpp.Llama(str(gguf), n_ctx=4096, n_threads=threads, n_threads_batch=threads, verbose=False)
+            self.llama: Any = llama_cpp.Llama(str(gguf), **sizes, verbose=False)
         except (ValueError, RuntimeError) as error:
             raise EvaluationError(f"llama.cpp cannot load {gguf}: {error}") from error
         self.denoiser = denoiser
