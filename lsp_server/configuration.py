@@ -142,7 +142,8 @@ class Configuration:
             wanted.append(lsp.Registration("redraft-project-files", method, {"watchers": watchers}))
         if wanted:
             with contextlib.suppress(Exception):  # a client may refuse; we watch the files ourselves, too
-                await self._server.client_register_capability_async(lsp.RegistrationParams(wanted))
+                asked = self._server.client_register_capability_async(lsp.RegistrationParams(wanted))
+                await asyncio.wait_for(asked, ANSWER_S)
 
 
 def plain_uri(uri: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from lsprotocol import types as lsp
 
@@ -28,8 +29,14 @@ def syntax_diagnostics(document: Document, severity: str) -> list[lsp.Diagnostic
     language = checked_as(document)
     if language not in TRUSTED or len(document.text) > MAX_PARSED:
         return []
-    fault = syntax_fault(document.text.removeprefix("\ufeff"), language)
+    fault = fault_of(document.text.removeprefix("\ufeff"), language)
     return [diagnostic_of(document, fault, severity)] if fault else []
+
+
+@lru_cache(maxsize=8)
+def fault_of(text: str, language: str) -> SyntaxFault | None:
+    """Kept, since editors ask for code actions at every movement of the cursor."""
+    return syntax_fault(text, language)
 
 
 def checked_as(document: Document) -> str:

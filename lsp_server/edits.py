@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from lsprotocol import types as lsp
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 Intent = Literal["fix", "rewrite", "fill"]
 MAX_DOCUMENT = 1_000_000  # characters
 CONTEXT_LINES = 1  # lines before a fault that a fix may change too: parsers report late
-APPLIED_WITHIN_S = 2.0
+ANSWERED_WITHIN_S = 30.0  # by the editor, when it has nobody to ask
+APPLIED_WITHIN_S = 2.0  # seen in the text, after the editor has answered
+SHOWN_WITHIN_S = 2.0  # a progress bar, else the edit goes on without one
 TITLES = {"fix": "Fix", "rewrite": "Rewrite", "fill": "Fill"}
 
 
@@ -41,6 +43,7 @@ class Suggestions:
     region: Tracked
     texts: list[str]  # the original first
     index: int
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of those who want another one
 
 
 class CannotEdit(Exception):
@@ -84,7 +87,7 @@ async def run_edit(
             job.applying = True  # too late to cancel: the answer must say what became of the edit
             await apply(server, document, region, sent, result.candidates[0].text, f"Redraft {intent}")
             remember(server, document, region, sent, result.candidates)
-        server.set_status(busy=False, message="ready")
+        settle(server, job)
         return {
             "applied": proposed is None,
             "proposal": proposed,
@@ -95,18 +98,27 @@ async def run_edit(
         }
     except (CannotEdit, EngineFailure, EngineUnavailable) as error:
         if isinstance(error, EngineUnavailable) or getattr(error, "code", None) == "model_unavailable":
-            server.set_status(busy=False, kind="Error", message=str(error), command="redraft.restartEngine")
+            settle(server, job, kind="Error", message=str(error), command="redraft.restartEngine")
         else:
-            server.set_status(busy=False, message="ready")
+            settle(server, job)
         return server.refuse(str(error))
     except asyncio.CancelledError:
-        server.set_status(busy=False, message=f"{intent} {job.why_cancelled}")
+        settle(server, job, message=f"{intent} {job.why_cancelled}")
         raise
     finally:
         progress.end()
         kept = server.suggestions.get(document.uri)
         if region and not (kept and kept.region is region):
             document.release(region)
+
+
+def settle(
+    server: RedraftServer, job: Job, message: str = "ready", kind: str = "Normal", command: str | None = None
+) -> None:
+    """The status after `job`. While others are under way it stays theirs, errors aside."""
+    busy = server.jobs.others(job)
+    if kind != "Normal" or not busy:
+        server.set_status(busy=busy, message=message, kind=kind, command=command)
 
 
 def region_of(document: Document, intent: Intent, argument: dict[str, Any]) -> tuple[int, int]:
@@ -238,23 +250,31 @@ async def seen_applied(
     """Sends an edit and waits until the document has passed through the text it makes: Neovim answers
     "applied" for stale edits it skipped, so only the change itself is proof. The region, of `length` then,
     follows. Raises CannotEdit."""
-    start, seen = region.start, asyncio.Event()
+    start, seen, asks = region.start, asyncio.get_running_loop().create_future(), server.confirm_edits(document.uri)
 
     def arrived() -> None:
         region.start, region.end, region.intact = start, start + length, True
-        seen.set()
+        if not seen.done():
+            seen.set_result(None)
 
     awaited = Awaited(wanted, arrived)
     document.awaited.append(awaited)
     try:
-        answer = await server.workspace_apply_edit_async(params)
-        if not answer.applied and not seen.is_set():
-            why = f": {answer.failure_reason}" if answer.failure_reason else ""
+        answering = asyncio.ensure_future(server.workspace_apply_edit_async(params))
+        answering.add_done_callback(lambda answer: answer.cancelled() or answer.exception())  # it may come too late
+        await asyncio.wait(
+            (answering, seen), return_when=asyncio.FIRST_COMPLETED, timeout=None if asks else ANSWERED_WITHIN_S
+        )
+        if seen.done():
+            return  # whatever the editor says of it
+        if not answering.done():
+            raise CannotEdit("the editor did not answer when asked to make the edit")
+        if not answering.result().applied:
+            why = f": {answering.result().failure_reason}" if answering.result().failure_reason else ""
             raise CannotEdit(f"the editor did not apply the edit{why}")
-        await asyncio.wait_for(seen.wait(), APPLIED_WITHIN_S)
+        await asyncio.wait_for(seen, APPLIED_WITHIN_S)
     except asyncio.TimeoutError as error:
-        asked = server.confirm_edits(document.uri)
-        why = "made the edit in part or not at all" if asked else "skipped the edit because the file moved on"
+        why = "made the edit in part or not at all" if asks else "skipped the edit because the file moved on"
         raise CannotEdit(f"the editor {why}: run it again") from error
     except JsonRpcException as error:
         raise CannotEdit("the editor did not apply the edit") from error
@@ -276,12 +296,13 @@ async def switch(server: RedraftServer, document: Document, by: int) -> dict[str
     kept = server.suggestions.get(document.uri)
     if not kept:
         return server.refuse("there are no other suggestions: run Redraft first")
-    index = (kept.index + by) % len(kept.texts)
-    try:
-        await apply(server, document, kept.region, kept.texts[kept.index], kept.texts[index], "Redraft suggestion")
-    except CannotEdit as error:
-        return server.refuse(str(error))
-    kept.index = index
+    async with kept.turn:
+        index = (kept.index + by) % len(kept.texts)
+        try:
+            await apply(server, document, kept.region, kept.texts[kept.index], kept.texts[index], "Redraft suggestion")
+        except CannotEdit as error:
+            return server.refuse(str(error))
+        kept.index = index
     return {"applied": True, "suggestion": index, "of": len(kept.texts) - 1}
 
 
@@ -297,9 +318,9 @@ class Progress:
         if job.token is None and window and window.work_done_progress:
             token = f"redraft-{uuid.uuid4()}"
             try:
-                await server.work_done_progress.create_async(token)
+                await asyncio.wait_for(server.work_done_progress.create_async(token), SHOWN_WITHIN_S)
                 job.token = token
-            except Exception:  # a client that refuses progress still gets its edit
+            except Exception:  # a client that refuses progress, or is silent, still gets its edit
                 job.token = None
         progress = cls(server, job.token)
         if job.token is not None:

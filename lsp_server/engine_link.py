@@ -19,6 +19,7 @@ LOOK_S = 0.1  # between two looks at an engine that loads
 class EngineLink:
     def __init__(self) -> None:
         self.options = EngineOptions()
+        self.stopped = False  # by the user: only what the user asks for starts it again
         self._client: EngineClient | None = None
         self._connecting = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
@@ -66,6 +67,7 @@ class EngineLink:
         """Raises EngineUnavailable."""
         async with self._connecting:
             if self._client is None or self._client.closed:
+                self.stopped = False
                 self._client = await self._connect()
                 self._status = self._client.status_at_start
                 self._loading = self._status is not None and self._status.state == "loading"
@@ -122,6 +124,7 @@ class EngineLink:
             else:
                 await self._client.stop()
         self._client = self._status = None
+        self.stopped = True
 
     async def close(self) -> None:
         if self._client:

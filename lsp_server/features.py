@@ -35,10 +35,10 @@ def register_lifecycle(server: RedraftServer) -> None:
 
     @server.feature(lsp.INITIALIZED)
     async def initialized(_: lsp.InitializedParams) -> None:
-        await server.configuration.register()
         await server.configuration.reload()
         if not server.jobs:
             server.set_status(busy=False, message="ready")
+        await server.configuration.register()
 
     @server.feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def configuration(params: lsp.DidChangeConfigurationParams) -> None:
@@ -54,7 +54,7 @@ def register_lifecycle(server: RedraftServer) -> None:
 
     @server.feature(lsp.SHUTDOWN)
     async def shutdown(_: None) -> None:
-        server.jobs.cancel_where("the server shuts down")
+        await server.jobs.end_all("the server shuts down")
         server.configuration.close()
         await server.link.close()
 
@@ -99,8 +99,8 @@ def register_edit_commands(server: RedraftServer) -> None:
         if glob:
             return server.refuse(f"the file is excluded by {glob}, its content stays here")
         version = argument.get("version")
-        if isinstance(version, int) and document.version is not None and version > document.version:
-            return server.refuse("the file has changes that the server has not seen yet: run it again")
+        if isinstance(version, int) and document.version not in (None, version):
+            return server.refuse("the file has changed since this was offered: run it again")
         token = argument.get("workDoneToken")
         job = server.jobs.create(document.uri, server.protocol.msg_id, token if isinstance(token, (int, str)) else None)
         return await server.jobs.run(job, run_edit(server, document, intent, argument, job))
@@ -150,6 +150,8 @@ def register_edit_commands(server: RedraftServer) -> None:
 def register_engine_commands(server: RedraftServer) -> None:
     @server.command("redraft.status")
     async def status() -> dict[str, Any]:
+        if server.link.stopped:
+            return {**server.status, "engine": None}
         try:
             engine = await asyncio.wait_for(server.link.status(), 30)
             server.repeat_status()
@@ -164,6 +166,7 @@ def register_engine_commands(server: RedraftServer) -> None:
 
     @server.command("redraft.stopEngine")
     async def stop_engine() -> dict[str, Any]:
+        await server.jobs.end_all("the engine was stopped")
         with contextlib.suppress(EngineUnavailable):
             await server.link.stop()
         server.set_status(busy=False, kind="Inactive", message="engine stopped; it starts again with the next edit")
@@ -171,6 +174,7 @@ def register_engine_commands(server: RedraftServer) -> None:
 
     @server.command("redraft.restartEngine")
     async def restart_engine() -> dict[str, Any]:
+        await server.jobs.end_all("the engine was restarted")
         with contextlib.suppress(EngineUnavailable):
             await server.link.stop()
         try:
@@ -187,7 +191,7 @@ def register_engine_commands(server: RedraftServer) -> None:
         chosen = to_plain(argument)
         if not isinstance(chosen, dict) or not isinstance(chosen.get("path"), (str, type(None))):
             raise JsonRpcInvalidParams.of(ValueError("selectModel needs {path: string | null}"))
-        server.jobs.cancel_where("the model was changed")
+        await server.jobs.end_all("the model was changed")
         server.configuration.choose_model(chosen.get("path"))
         server.diagnose_all()
         return await restart_engine()

@@ -79,8 +79,8 @@ class Fixes:
         return self._searches[document.uri]
 
     async def _look(self, document: Document) -> list[lsp.Diagnostic]:
-        settings = self._server.settings_of(document.uri)
-        if not settings.diagnostics_enable or self._server.excluded(document.uri):
+        settings, unwanted = self._server.settings_of(document.uri), self._server.link.stopped
+        if unwanted or not settings.diagnostics_enable or self._server.excluded(document.uri):
             return []
         await asyncio.sleep(PAUSE_S)
         for fault in syntax_diagnostics(document, settings.diagnostics_severity):

@@ -33,7 +33,7 @@ async def inline_completions(server: RedraftServer, params: lsp.InlineCompletion
     """Fills at the cursor, or nothing. What was shown and is being typed stays; else the debounce comes first, and
     a request overtaken by a keystroke is dropped."""
     document = server.documents.get(params.text_document.uri)
-    if document is None or not server.settings_of(document.uri).inline_enable or server.excluded(document.uri):
+    if document is None or not may_fill(server, document):
         return lsp.InlineCompletionList([])
     at = document.offset(params.position)
     texts = wanted(document, at, typed_on(server.shown.get(document.uri), document, at))
@@ -44,6 +44,12 @@ async def inline_completions(server: RedraftServer, params: lsp.InlineCompletion
         server.shown[document.uri] = Shown(at, document.text, texts)
     here = lsp.Range(params.position, params.position)
     return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here) for text in texts])
+
+
+def may_fill(server: RedraftServer, document: Document) -> bool:
+    """Nobody asked: not where it is off, in secret files, or with an engine that the user has stopped."""
+    wanted = server.settings_of(document.uri).inline_enable and not server.link.stopped
+    return wanted and not server.excluded(document.uri)
 
 
 def typed_on(shown: Shown | None, document: Document, at: int) -> tuple[str, ...]:

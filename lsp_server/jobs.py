@@ -59,6 +59,19 @@ class Jobs:
         finally:
             self._jobs.discard(job)
 
+    def others(self, than: Job) -> bool:
+        return bool(self._jobs - {than})
+
+    def cancel_request(self, request_id: int | str) -> bool:
+        """False when it is too late: the answer is to say what became of the edit."""
+        asked = [job for job in self._jobs if job.request_id == request_id]
+        return all(job.cancel("cancelled") for job in asked)
+
+    async def end_all(self, why: str) -> None:
+        """Cancels every job and waits until they have said so."""
+        ending = [job.task for job in self._jobs if job.cancel(why) and job.task]
+        await asyncio.gather(*ending, return_exceptions=True)
+
     def cancel_where(self, why: str, **wanted: Any) -> int:
         """Cancels every job whose attributes equal all of `wanted`; how many there were to cancel."""
         matching = [job for job in self._jobs if all(getattr(job, name) == value for name, value in wanted.items())]

@@ -112,8 +112,8 @@ class RedraftProtocol(LanguageServerProtocol):
     def _handle_cancel_notification(self, msg_id: Any) -> None:
         if type(msg_id) not in (int, str):
             return
-        self._server.jobs.cancel_where("cancelled", request_id=msg_id)
-        super()._handle_cancel_notification(msg_id)
+        if self._server.jobs.cancel_request(msg_id):
+            super()._handle_cancel_notification(msg_id)
 
     # Messages out
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from fnmatch import fnmatch
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from urllib.parse import unquote, urlsplit
+
+from pygls.uris import to_fs_path
 
 DENIED = (
     ".env*", "*.pem", "*.key", "*.crt", "*.cert", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*", "id_ecdsa*",
@@ -14,14 +17,24 @@ DENIED = (
 
 
 def excluded_by(uri: str, more: Iterable[str] = ()) -> str | None:
-    """The glob that keeps `uri` out, or None. A glob without a slash is held against every part of the
-    path, else against the whole path."""
+    """The glob that keeps `uri` out, or None; a symbolic link is kept out by what it points to as well. A glob
+    without a slash is held against every part of the path, else against the end of the path or all of it."""
+    paths = named_by(uri)
+    return next((glob for glob in (*DENIED, *more) if any(matches(path, glob) for path in paths)), None)
+
+
+def named_by(uri: str) -> list[PurePosixPath]:
+    """The path in `uri`, and where it leads to on this machine."""
     try:
-        path = PurePosixPath(unquote(urlsplit(uri).path))
-    except ValueError:  # "http://[" and its like
-        path = PurePosixPath(unquote(uri))
-    for glob in (*DENIED, *more):
-        parts = [path.as_posix()] if "/" in glob else path.parts
-        if any(fnmatch(part.lower(), glob.lower()) for part in parts):
-            return glob
-    return None
+        given = PurePosixPath(unquote(urlsplit(uri).path))
+        path = to_fs_path(uri) if uri.startswith("file:") else None
+        return [given, PurePosixPath(PurePath(os.path.realpath(path)).as_posix())] if path else [given]
+    except (ValueError, OSError):  # "http://[", a null character, no permission
+        return [PurePosixPath(unquote(uri))]
+
+
+def matches(path: PurePosixPath, glob: str) -> bool:
+    wanted = glob.lower()
+    if "/" not in glob:
+        return any(fnmatch(part.lower(), wanted) for part in path.parts)
+    return fnmatch(path.as_posix().lower(), wanted if wanted.startswith(("/", "*")) else f"*/{wanted}")

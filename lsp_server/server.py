@@ -92,6 +92,7 @@ class RedraftServer(LanguageServer):
 
     def open_document(self, uri: str, text: str, version: int | None, language: str) -> None:
         encoding = self.workspace.position_encoding or lsp.PositionEncodingKind.Utf16
+        self._forget(uri, "the file was opened again")
         document = Document(uri, text, version, language, str(getattr(encoding, "value", encoding)))
         self.documents[uri] = document
         self.fixes.changed(document)
@@ -109,13 +110,15 @@ class RedraftServer(LanguageServer):
         self.fixes.changed(document)
 
     def close_document(self, uri: str) -> None:
-        self.documents.pop(uri, None)
-        self.suggestions.pop(uri, None)
-        self.shown.pop(uri, None)
-        self.fixes.forget(uri)
-        self.jobs.cancel_where("the file was closed", uri=uri)
+        self._forget(uri, "the file was closed")
         if not self.pulls_diagnostics:
             self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, []))
+
+    def _forget(self, uri: str, why: str) -> None:
+        for table in (self.documents, self.suggestions, self.shown):
+            table.pop(uri, None)
+        self.fixes.forget(uri)
+        self.jobs.cancel_where(why, uri=uri)
 
     # Diagnostics
 

@@ -93,7 +93,7 @@ class Document:
     encoding: str
     tracked: list[Tracked] = field(default_factory=list[Tracked])
     awaited: list[Awaited] = field(default_factory=list[Awaited])
-    deleted: tuple[int, str] | None = None  # where the last edits deleted what, when that is all they did
+    deleted: tuple[int, str] | None = None  # where the last edits deleted what, when that is all they did in effect
     _starts: list[int] = field(default_factory=list[int])
 
     def __post_init__(self) -> None:
@@ -152,7 +152,8 @@ class Document:
         gone = self.text[start:end]
         if self.deleted and gone and self.deleted[0] in (start, end):  # key upon key, backwards or forwards
             gone = gone + self.deleted[1] if self.deleted[0] == end else self.deleted[1] + gone
-        self.deleted = (start, gone) if gone and not new else None
+        rest = gone[len(new) :] if gone.startswith(new) else ""  # a selection may be replaced by its own beginning
+        self.deleted = (start + len(new), rest) if rest else None
         self._reindex(start, end, new)
         for region in self.tracked:
             region.adjust(start, end, len(new))

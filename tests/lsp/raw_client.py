@@ -45,11 +45,16 @@ class RawClient:
         self.listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def start(cls, *, environment: dict[str, str] | None = None, log: Path | None = None) -> RawClient:
+    async def start(
+        cls,
+        *,
+        environment: dict[str, str] | None = None,
+        log: Path | None = None,
+        program: tuple[str, str] = ("-m", "lsp_server"),
+    ) -> RawClient:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "lsp_server",
+            *program,
             *(["--log-file", str(log)] if log else []),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

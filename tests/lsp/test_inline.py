@@ -91,6 +91,14 @@ def test_deletions_add_up(keys: list[tuple[int, int]], expected: str) -> None:
     assert document.deleted is None
 
 
+def test_a_selection_typed_over_with_its_own_beginning_is_not_put_back() -> None:
+    document = Document(URI, "total = sum(values)\n", 1, "python", "utf-16")
+    where = lsp.Range(lsp.Position(0, 8), lsp.Position(0, 19))
+    document.apply(lsp.TextDocumentContentChangePartial(where, "su"))
+    assert document.puts_back(10, "m(values)")
+    assert not document.puts_back(10, "pply")
+
+
 def test_an_empty_change_deletes_nothing() -> None:
     document = Document(URI, "ab\n", 1, "python", "utf-16")
     nothing: Any = lsp.Range(lsp.Position(0, 1), lsp.Position(0, 1))

@@ -143,6 +143,18 @@ def test_secrets_are_known_by_any_uri(uri: str) -> None:
     assert excluded_by(uri)
 
 
+def test_a_link_to_a_secret_is_one(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PASSWORD=x")
+    (tmp_path / "notes.py").symlink_to(".env")
+    (tmp_path / "round.py").symlink_to("round.py")
+    (tmp_path / "private").mkdir()
+    (tmp_path / "open").symlink_to("private")
+    assert excluded_by((tmp_path / "notes.py").as_uri()) == ".env*"
+    assert excluded_by((tmp_path / "open" / "x.py").as_uri(), ["private"])
+    assert not excluded_by((tmp_path / "round.py").as_uri())
+    assert not excluded_by("file:///nul%00.py")
+
+
 async def test_the_content_of_a_secret_never_reaches_the_engine() -> None:
     runtime = Runtime()
     client = await runtime.client(settings={"inline": {"enable": True, "debounceMs": 0}, "exclude": ["private"]})

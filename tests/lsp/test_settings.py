@@ -65,7 +65,9 @@ def test_secret_files_are_excluded(name: str) -> None:
 def test_own_globs_are_added() -> None:
     assert not excluded_by("file:///home/me/generated/x.py")
     assert excluded_by("file:///home/me/generated/x.py", ["generated"])
-    assert excluded_by("file:///home/me/generated/x.py", ["/home/*/generated/*"])
+    for glob in ("/home/*/generated/*", "me/generated/*", "**/generated/*.py"):
+        assert excluded_by("file:///home/me/generated/x.py", [glob])
+    assert not excluded_by("file:///home/me/generated/x.py", ["e/generated/*", "generated/*/x.py"])
 
 
 ROOT = Path(__file__).resolve().parents[2]
