@@ -13,8 +13,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from engine.by_hand import mended_by_hand, suspects
 from engine.diffusion.lengths import MASK_COUNTS, VARIANTS, likeliest, stretched
-from engine.diffusion.mending import fuses_words, indent_of, mends
+from engine.diffusion.mending import fuses_words
 from engine.diffusion.sampler import StepPolicy, log_likelihood, moves, renoise, reverse_step
 from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
@@ -37,8 +38,6 @@ REWRITE_STRENGTH, FIX_MARGIN = 0.3, 4.0  # margin: 1% of correct held-out region
 STEPS, REWRITES = 8, 8
 
 NEAR_CHARS = 2000  # on either side of the region, where names and indentation are looked up
-PARSED_CHARS = 400_000  # parsed at most on behalf of mends by hand: about 0.2 s
-MENDS = 16  # mends by hand that are put before the model
 LENGTH_BONUS, MEND_WEIGHT, RANK_COST, NOT_SEARCHED = 0.25, 0.6, 0.13, 10
 
 Answers = list[CanvasLogits]
@@ -242,17 +241,22 @@ def fix_block(work: Work, canvas: list[int], block: str, final: bool) -> Block:
 
 def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge) -> Block:
     """The document does not parse: search for the likeliest small edits that make it."""
-    lines = suspects(work.text(canvas), fault, judge)
-    at = token_at(work, canvas, lines[0], fault.column)
+    block = work.text(canvas)
+    at = token_at(work, canvas, suspects(block, fault, judge.first_line)[0], fault.column)
+
+    def sound(text: str) -> bool:
+        return work.keeps_frame(text) and not fuses_words(block, text, work.near)
 
     def verdict(candidate: list[int]) -> float:
         text = work.text(candidate)
-        if not work.keeps_frame(text) or fuses_words(work.text(canvas), text, work.near):
+        if not sound(text):
             return -1.0
         left = judge.fault(text)
         return float("inf") if left is None and judge.confirm(text) else float(left.line if left else 0)
 
-    by_hand = judged_mends(work, canvas, lines, judge)
+    mended = mended_by_hand(block, fault, judge, work.region.prefix[-NEAR_CHARS:], sound)
+    canvases = {(BOS, *work.denoiser.vocabulary.encode(text)): cost for text, cost in mended.items()}
+    by_hand = {canvas: cost for canvas, cost in canvases.items() if len(canvas) <= work.denoiser.max_canvas}
     limit = max(8, work.request.candidates)
     search = judged_search(canvas, verdict, nearness(len(canvas), at), limit, thorough=not by_hand)
     likely = [tuple(child.canvas) for child in (yield from drive(work, search, 8, along=list(by_hand)))]
@@ -269,48 +273,6 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
 
     best = sorted(found, key=merit, reverse=True) if all(canvas in work.scores for canvas in found) else found
     return [Child(work.scores.get(mended, -30.0), list(mended)) for mended in best]
-
-
-def suspects(text: str, fault: SyntaxFault, judge: Judge) -> list[int]:
-    """0-based lines of the block's `text` to mend at: where the parser gave up, and where what it says is left
-    open would be closed."""
-    line = fault.line - judge.first_line
-    if not fault.leaves_open:
-        return [line]
-    last = max((i for i, x in enumerate(text.split("\n")) if x.strip()), default=0)
-    return [line, last_inside(text.split("\n"), line)] if 0 <= line < last else [last]
-
-
-def last_inside(lines: Sequence[str], line: int) -> int:
-    """The last line after `line` that is indented deeper, up to the first that is not; `line` when none is."""
-    last = line
-    for i in range(line + 1, len(lines)):
-        if lines[i].strip():
-            if len(indent_of(lines[i])) <= len(indent_of(lines[line])):
-                break
-            last = i
-    return last
-
-
-def judged_mends(work: Work, canvas: list[int], lines: list[int], judge: Judge) -> dict[tuple[int, ...], float]:
-    """The cheapest mends by hand that make the document parse, as canvases, with their costs."""
-    text = work.text(canvas)
-    proposals = mends(text, lines, work.region.prefix[-NEAR_CHARS:])
-    affordable = PARSED_CHARS // (len(text) + judge.near_chars)  # a bound in characters, so that it is repeatable
-    found: dict[tuple[int, ...], float] = {}
-    for mend in proposals[:affordable]:
-        if (
-            work.keeps_frame(mend.text)
-            and judge.fault(mend.text) is None
-            and judge.confirm(mend.text)
-            and not fuses_words(text, mend.text, work.near)
-        ):
-            mended = (BOS, *work.denoiser.vocabulary.encode(mend.text))
-            if len(mended) <= work.denoiser.max_canvas:
-                found[mended] = mend.cost
-        if len(found) == MENDS:
-            break
-    return found
 
 
 def improve_block(work: Work, canvas: list[int]) -> Block:

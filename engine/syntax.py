@@ -8,6 +8,7 @@ from engine.languages import SyntaxFault, syntax_fault
 
 ANCHOR = re.compile(r"^(?=[^\s#)\]}'\"])(?!(?:else|elif|except|finally|case)\b)", re.M)
 REPORTED_LATE = 2  # lines: parsers notice some faults only on a later line
+BELOW = re.compile(r"(?:\n[^\n]*){0,3}")  # lines below the span whose mistakes are in its way
 LANDMARK = {"python": re.compile(r"^(?:def|class|async def|@|if __name__)", re.M)}
 ANY_LANDMARK = re.compile(r"^(?=\w)", re.M)
 
@@ -45,17 +46,27 @@ class Judge:
         """Characters that every judgement parses besides the span."""
         return len(self._near_prefix) + len(self._near_suffix)
 
-    def fault(self, span: str) -> SyntaxFault | None:
-        """The fault near the span; lines count from the start of the span's neighbourhood."""
-        return self._own_fault(self._near_prefix + span + self._near_suffix)
+    @property
+    def below(self) -> str:
+        """The lines right below the span."""
+        found = BELOW.match(self._near_suffix)
+        return found.group() if found else ""
+
+    def fault(self, span: str, below: str | None = None) -> SyntaxFault | None:
+        """The fault near the span; lines count from the start of the span's neighbourhood. `below`: what stands in
+        place of `self.below`."""
+        rest = self._near_suffix if below is None else below + self._near_suffix[len(self.below) :]
+        return self._own_fault(self._near_prefix + span + rest)
 
     @property
     def first_line(self) -> int:
         """Line of the span's first character within the neighbourhood."""
         return self._near_prefix.count("\n")
 
-    def confirm(self, span: str) -> bool:
-        return self._own_fault(self._prefix + span + self._suffix) is None
+    def confirm(self, span: str, below: str | None = None) -> bool:
+        """Whether the whole document parses then, but for other faults."""
+        rest = self._suffix if below is None else below + self._suffix[len(self.below) :]
+        return self._own_fault(self._prefix + span + rest) is None
 
     def _own_fault(self, text: str) -> SyntaxFault | None:
         fault = syntax_fault(text, self._language)

@@ -133,3 +133,27 @@ def test_only_what_parses_is_offered_beside_it(denoiser) -> None:
     ]
     assert any(candidates and candidates[0].parses for candidates in results)
     assert all(len({candidate.parses for candidate in candidates}) <= 1 for candidates in results)
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended"),
+    [
+        ("def f(a, b)\n    return (a + b\n", "def f(a, b):\n    return (a + b)\n"),
+        ("def f(a, b)\n    if a > b\n        return a\n", "def f(a, b):\n    if a > b:\n        return a\n"),
+        ("def f(a, b)\n    return [a, (b\n", "def f(a, b):\n    return [a, (b)]\n"),
+        ("def f(a, b\n    return a\n", "def f(a, b):\n    return a\n"),
+    ],
+)
+def test_mistakes_close_to_each_other_are_mended_together(denoiser, broken: str, mended: str) -> None:
+    request = EditRequest("fix", "", broken, "\n\nprint(f(1, 2))\n")
+    result = run_session(edit_session(request, denoiser), denoiser)
+    assert result.candidates[0].text == mended
+    assert result.candidates[0].parses
+
+
+def test_a_mistake_below_the_span_is_not_in_the_way(denoiser) -> None:
+    """What is offered does not parse alone, but the mistake in it is gone."""
+    span, below = "def f(x):\n    if x = 1:\n", "        return 2\n    else\n        return 3\n"
+    result = run_session(edit_session(EditRequest("fix", "", span, below), denoiser), denoiser)
+    assert result.candidates[0].text == span.replace("=", "==")
+    assert result.candidates[0].parses is False

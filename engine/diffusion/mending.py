@@ -132,6 +132,8 @@ def line_changed(text: str, start: int, stop: int, context: str, distance: int) 
         yield Mend(f"{before}{own}{mark}\n{line}{after}", 4.5)
     for mark in CLOSERS:
         yield Mend(f"{before}{line}\n{mark}{after}", 4.0)
+    if line.count("(") > line.count(")"):
+        yield Mend(f"{before}{line.rstrip()}):{after}", 1.0)
     opening = opening_line(context + before, own)
     if closer := CLOSED_BY.get(opening[-1:]):
         yield Mend(f"{before}{line}\n{indent_of(opening)}{closer}{after}", 0.5)
