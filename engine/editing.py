@@ -255,7 +255,8 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
         return float("inf") if left is None and judge.confirm(text) else float(left.line if left else 0)
 
     mended = mended_by_hand(block, fault, judge, work.region.prefix[-NEAR_CHARS:], sound)
-    canvases = {(BOS, *work.denoiser.vocabulary.encode(text)): cost for text, cost in mended.items()}
+    encode = work.denoiser.vocabulary.encode
+    canvases: dict[tuple[int, ...], float] = {(BOS, *encode(text)): cost for text, cost in mended.items()}
     by_hand = {canvas: cost for canvas, cost in canvases.items() if len(canvas) <= work.denoiser.max_canvas}
     limit = max(8, work.request.candidates)
     search = judged_search(canvas, verdict, nearness(len(canvas), at), limit, thorough=not by_hand)
