@@ -105,6 +105,9 @@ async def run_edit(
     except asyncio.CancelledError:
         settle(server, job, message=f"{intent} {job.why_cancelled}")
         raise
+    except Exception:  # a fault of ours must not leave the status busy
+        settle(server, job, kind="Error", message="internal error, see the server's log")
+        raise
     finally:
         progress.end()
         kept = server.suggestions.get(document.uri)

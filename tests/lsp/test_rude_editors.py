@@ -222,3 +222,18 @@ async def test_a_shutdown_in_the_middle_of_an_edit_answers_both(client: RawClien
     assert await under_way == {"applied": False, "reason": "the server shuts down"}
     client.notify("exit", None)
     assert await asyncio.wait_for(client.process.wait(), 20) == 0
+
+
+async def test_a_fault_of_ours_does_not_leave_the_status_busy(engine: ScriptedEngine) -> None:
+    faulty = "from lsp_server import __main__, edits; edits.make_request = None; __main__.main([])"
+    client = await RawClient.start(program=("-c", faulty))
+    try:
+        await begin(client, engine)
+        client.open("file:///a.py", TEXT)
+        arguments = [{"uri": "file:///a.py", "range": LINE}]
+        asked = {"command": "redraft.rewrite", "arguments": arguments}
+        assert (await client.request("workspace/executeCommand", asked))["error"]["code"] == -32603
+        assert (client.status["busy"], client.status["kind"]) == (False, "Error")
+        await client.alive()
+    finally:
+        await client.kill()
