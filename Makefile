@@ -30,7 +30,7 @@ test-servers: $(STAMP)  # against llama.cpp's server, which is compiled here: mi
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[servers]'
 	$(BIN)/python -m pytest tests/servers
 
-stress: $(STAMP)  # the tests of robustness with all their cases (about half an hour); `make test` runs a share
+stress: $(STAMP)  # the tests of robustness with all their cases (a quarter of an hour); `make test` runs a share
 	REDRAFT_STRESS=1 $(BIN)/python -m pytest -m stress --durations=0
 
 lint: $(STAMP)

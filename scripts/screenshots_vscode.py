@@ -40,7 +40,12 @@ def total(shapes):
 
 def capture(browser: Browser, theme: str) -> None:
     """The denoising and the review of one fix in `theme`."""
-    quiet = {"workbench.activityBar.location": "hidden", "workbench.statusBar.visible": True, "editor.fontSize": 15}
+    quiet = {
+        "workbench.activityBar.location": "hidden",
+        "workbench.statusBar.visible": True,
+        "editor.fontSize": 15,
+        "editor.scrollBeyondLastLine": False,
+    }
     server = CodeServer(settings={"workbench.colorTheme": THEMES[theme], "breadcrumbs.enabled": False, **quiet})
     with workbench(server, browser, SIZE) as bench:
         server.write("shapes.py", CODE)
