@@ -20,6 +20,12 @@ for program in node npm g++ make rg; do
 done
 
 mkdir -p "$folder"
+exec 9>"$folder/.lock" # two installs at once would tread on each other; the second waits and finds it done
+flock 9
+if [[ -e $ready ]]; then
+    echo "$entry"
+    exit 0
+fi
 cd "$folder"
 echo '{"private": true}' >package.json
 # Install scripts would download binaries from elsewhere; the native modules are built from source here instead.
