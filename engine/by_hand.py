@@ -18,7 +18,7 @@ from engine.syntax import Judge
 PARSED_CHARS = (400_000, 200_000, 200_000)  # parsed at most for each mistake: about 0.2 s, 0.1 s
 MENDS = 16  # that are worth the model's judgement
 IN_THE_WAY = 3  # lines below a block
-DRASTIC = 5.5  # nats: such mends leave a line out, and several small ones are to be preferred
+DRASTIC = 5.0  # nats: such mends leave a line out, and several small ones are to be preferred
 BEAM = 6  # drafts that are mended further
 NEW_MISTAKE = re.compile("unmatched|unterminated")  # right of the old one: hardly a step forward
 

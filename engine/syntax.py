@@ -10,6 +10,8 @@ ANCHOR = re.compile(r"^(?=[^\s#)\]}'\"])(?!(?:else|elif|except|finally|case)\b)"
 REPORTED_LATE = 2  # lines: parsers notice some faults only on a later line
 BELOW = re.compile(r"(?:\n[^\n]*){0,3}")  # lines below the span whose mistakes are in its way
 LANDMARK = {"python": re.compile(r"^(?:def|class|async def|@|if __name__)", re.M)}
+DECORATOR = re.compile(r"^[ \t]*@.*\s*\Z", re.M)  # as the last line of a span: what follows belongs to it
+DECORATED = re.compile(r"\s*(?:@.*\s+)*(?:async def|def|class)\b")
 ANY_LANDMARK = re.compile(r"^(?=\w)", re.M)
 
 
@@ -24,7 +26,8 @@ class Judge:
     def __init__(self, prefix: str, suffix: str, language: str, broken: str | None = None) -> None:
         self._prefix, self._suffix, self._language = prefix, suffix, language
         self._near_prefix = prefix[self._start() :]
-        landmark = LANDMARK.get(language, ANY_LANDMARK).search(suffix)
+        decorated = DECORATED.match(suffix) if DECORATOR.search(broken or "") else None
+        landmark = LANDMARK.get(language, ANY_LANDMARK).search(suffix, decorated.end() if decorated else 0)
         self._near_suffix = suffix[: landmark.start()] if landmark else suffix
         self._others = set[tuple[str, int]]()
         for neutral in neutral_spans(broken, language) if broken is not None else ():

@@ -2,7 +2,7 @@
 
 The model proposes what it finds likely; these proposals add what a bracket, a quote, a colon or an
 indentation can do near the place where the parser gave up. The judge keeps those that parse, the model's
-likelihood ranks them with its own (`engine.editing`). Purely textual, imports nothing of the engine.
+likelihood ranks them with its own (`engine.editing`). Purely textual.
 """
 
 from __future__ import annotations
@@ -11,34 +11,27 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import chain, pairwise
-from keyword import kwlist
+from itertools import chain, pairwise, product
+from keyword import iskeyword, kwlist
+
+from engine.diffusion.slips import undone
 
 PIECE = re.compile(r"\w+|[^\S\n]+|\n *|[^\w\s]")
 WORD = re.compile(r"\w+")
+PROSE = re.compile(r"[A-Za-z][\w'-]*[,.]?(?: +[\w'-]+[,.]?)+[^=()\[\]{}\"]*$")
 ENDED = re.compile(r"[ \t]*(?:#.*)?(?:\n|$)")  # nothing but blanks and a comment follow
 NEAR = 2  # lines above the fault that may hold the mistake
 # What is inserted between pieces, with its cost in nats within a line and at its end: the rarer, the dearer.
 INSERTED = {")": (1.5, 0.5), "]": (2.0, 1.5), "}": (2.5, 2.0), "(": (2.0, 4.0), "[": (3.0, 4.0), "{": (3.5, 4.5),
             ":": (3.5, 0.5), ",": (1.5, 1.0), '"': (1.5, 1.0), "'": (1.5, 1.0), " =": (2.0, 6.0), ".": (4.0, 6.0),
             " as": (5.0, 6.0), " in": (4.5, 6.0), " +": (4.0, 6.0), "\\": (6.0, 2.5)}  # fmt: skip
+BARE = re.compile(r"(?<=[(=,\[])\s*([^\"'(),=\[\]\s][^\"',=\[\]]*?)\s*(?=[,)\]]|$)")  # an argument without its quotes
+PATH = re.compile(r"(?<=[(=,\[])\s*([^\"'=,\s][^\"'=,]*/[^\"'=,]*?)\s*(?=,|[)\]]\s*$|$)")
 CLOSERS, QUOTES = ")]}", "\"'"
 CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 DELETED = {"(": 4.0, "[": 4.0, "{": 4.0, "@": 4.0}
-REPLACED = {"=": "==", "==": "=", ";": ":", ":": "=", ".": ",", ",": ".", "(": "[", "[": "(", ")": "]", "]": ")",
-            "}": ")", "{": "(", "'": '"', '"': "'", "“": '"', "”": '"', "‘": "'", "’": "'"}  # fmt: skip
-PYTHON_2 = (
-    (re.compile(r"^(\s*)print\s+(?!\()(.*?)[ \t]*$", re.M), r"\1print(\2)"),
-    (re.compile(r"^(\s*)print\s+(.*?)[ \t]*$", re.M), r"\1print(\2)"),
-    (re.compile(r"except\s+([\w.]+|\([^)]*\))\s*,\s*(\w+)\s*:"), r"except \1 as \2:"),
-    (re.compile(r"^(\s*raise\s+[\w.]+)\s*,\s*(.*?)[ \t]*$", re.M), r"\1(\2)"),
-    (re.compile(r"^(\s*exec)\s+(.*?)[ \t]*$", re.M), r"\1(\2)"),
-    (re.compile(r"\bur(?=['\"])"), "r"),
-    (re.compile(r"<>"), "!="),
-    (re.compile(r"\b(0)(\d+)\b"), r"\1o\2"),
-    (re.compile(r"\b(\d+)[lL]\b"), r"\1"),
-    (re.compile(r"`([^`\n]+)`"), r"repr(\1)"),
-)
+REPLACED = {"=": ("==", ":"), ";": (":", ","), ":": ("=", ","), ".": (",",), ",": (".",), "(": "[", "[": "(", ")": "]",
+            "]": ")", "}": ")", "{": "(", "'": '"', '"': "'", "“": '"', "”": '"', "‘": "'", "’": "'"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ class Mend:
 def mends(text: str, lines: Iterable[int], context: str) -> list[Mend]:
     """Distinct one-step mends of `text` near its 0-based `lines`, cheapest first. `context`: the code above."""
     found: dict[str, float] = {}
-    for mend in chain(older_python(text), *(near_line(text, line, context) for line in lines)):
+    for mend in chain.from_iterable(near_line(text, line, context) for line in lines):
         if mend.text != text and mend.cost < found.get(mend.text, float("inf")):
             found[mend.text] = mend.cost
     return sorted((Mend(t, c) for t, c in found.items()), key=lambda mend: mend.cost)
@@ -63,18 +56,11 @@ def near_line(text: str, line: int, context: str) -> Iterator[Mend]:
     first = max(0, min(line, len(starts) - 2) - NEAR)
     last = max(0, min(line, len(starts) - 2))
     begin, end = starts[first], starts[last + 1] - 1
+    for new, cost in undone(text, starts[last], end):
+        yield Mend(new, cost)
     yield from pieces_changed(text, begin, end)
     for i in range(first, last + 1):
         yield from line_changed(text, starts[i], starts[i + 1] - 1, context, abs(last - i))
-
-
-def older_python(text: str) -> Iterator[Mend]:
-    """Python 2 forms, one kind or all at once: where that makes the text parse, hardly anything else was meant."""
-    whole = text
-    for pattern, new in PYTHON_2:
-        whole = pattern.sub(new, whole)
-        yield Mend(pattern.sub(new, text), -8.0)
-    yield Mend(whole, -7.0)
 
 
 def pieces_changed(text: str, begin: int, end: int) -> Iterator[Mend]:
@@ -92,10 +78,11 @@ def pieces_changed(text: str, begin: int, end: int) -> Iterator[Mend]:
             yield Mend(text[:at] + new + text[at:], last if ends_line else within + doubt)
         if old in "'\"":
             yield Mend(f"{text[:at]}\\{text[at:]}", 2.0)
-        if old in REPLACED:
-            yield Mend(text[:at] + REPLACED[old] + text[stop:], 2.0)
+        for new in REPLACED.get(old, ()):
+            yield Mend(text[:at] + new + text[stop:], 2.0)
         if not old.isspace():
-            yield Mend(text[:at] + text[stop:], DELETED.get(old, 1.5) if len(old) == 1 else 4.0)
+            rest = text[stop:].removeprefix(" ") if text[at - 1 : at].isspace() else text[stop:]
+            yield Mend(text[:at] + rest, DELETED.get(old, 1.5) if len(old) == 1 else 4.0)
         if old.isidentifier():
             for word in get_close_matches(old, kwlist, n=2, cutoff=0.6):
                 yield Mend(text[:at] + word + text[stop:], 1.0)
@@ -123,7 +110,7 @@ def line_changed(text: str, start: int, stop: int, context: str, distance: int) 
     if above:
         deeper = indent_of(above[-1]) + "    "
         yield Mend(f"{before}{deeper}pass\n{line}{after}", 4.0)
-    yield Mend(f"{before}{own}# {body}{after}", 5.0)
+    yield Mend(f"{before}{own}# {body}{after}", 1.0 if is_prose(body) else 5.0)
     yield Mend(f"{before}#{line}{after}", 6.0)
     yield Mend(before + after.removeprefix("\n"), 6.0)
     for mark in ('"""', "'''"):
@@ -138,6 +125,11 @@ def line_changed(text: str, start: int, stop: int, context: str, distance: int) 
     if closer := CLOSED_BY.get(opening[-1:]):
         yield Mend(f"{before}{line}\n{indent_of(opening)}{closer}{after}", 0.5)
     yield from requoted(before, line, after)
+
+
+def is_prose(line: str) -> bool:
+    """Whether `line` reads like words rather than code: it wants a comment sign."""
+    return PROSE.match(line) is not None and not iskeyword(line.split()[0])
 
 
 def opening_line(above: str, indent: str) -> str:
@@ -166,7 +158,6 @@ def requoted(before: str, line: str, after: str) -> Iterator[Mend]:
         if len(places) >= 3 and other not in line:
             yield Mend(before + line[: places[0]] + other + line[places[0] + 1 : places[-1]] + other
                        + line[places[-1] + 1 :] + after, 2.0)  # fmt: skip
-    for bare in re.finditer(r"(?<=[(=,\[])\s*([^\"'(),=\[\]\s][^\"',=\[\]]*?)\s*(?=[,)\]]|$)", line):
-        for quote in "\"'":
-            a, b = bare.span(1)
-            yield Mend(f"{before}{line[:a]}{quote}{line[a:b]}{quote}{line[b:]}{after}", 3.5)
+    for form, cost in ((BARE, 3.5), (PATH, 2.0)):
+        for (a, b), quote in product((m.span(1) for m in form.finditer(line)), QUOTES):
+            yield Mend(f"{before}{line[:a]}{quote}{line[a:b]}{quote}{line[b:]}{after}", cost)

@@ -36,6 +36,7 @@ PACKAGES = Path(__file__).with_name("packages.tsv")
 PERMISSIVE = re.compile(r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|Unlicense|0BSD|HPND|Zlib|CC0)\b", re.I)
 COPYLEFT = re.compile(r"\b(A?L?GPL|MPL|Mozilla|EPL|EUPL|CDDL|GNU)", re.I)
 SKIPPED_PATHS = re.compile(r"(^|/)(_?vendor(ed)?|extern(al)?|third_party|site-packages)/|_pb2(_grpc)?\.py$")
+WHEELS_OF = "3.12"  # the Python whose wheels are fetched
 MAX_FILE_BYTES = 100_000
 LEAK_RUN = 30  # tokens: a file that shares such a run with a benchmark is dropped
 EDIT_FIELDS = ("subject", "prefix", "before", "after", "suffix")
@@ -99,7 +100,9 @@ def fetch_wheels(packages: Path, folder: Path) -> None:
     have = {wheel_key(path) for path in folder.glob("*.whl")}
     rows = [line.split("\t") for line in packages.read_text().splitlines()[1:]]
     missing = [f"{name}=={version}" for name, version in rows if (canonical(name), version) not in have]
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
+    # Wheels are read, not installed: the newest Python's, whatever this one is.
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
+    command += ["--python-version", WHEELS_OF, "-d", str(folder)]
 
     def fetch(requirement: str) -> None:
         subprocess.run([*command, requirement], check=True)  # noqa: S603  # from our own list

@@ -19,6 +19,10 @@ MISTAKES = [
     ("\n    total float(a)", "\n    total = float(a)"),
     ("\n    for a in b:", "\n    for a in b:\n        pass"),
     ("\n    items = [1, 2)", "\n    items = [1, 2]"),
+    ("\n    data = {'a' = 1}", "\n    data = {'a' : 1}"),
+    ("\n    from from os import path", "\n    from os import path"),
+    ("\n    open(./some/file name.txt)", "\n    open('./some/file name.txt')"),
+    ("\n    this was meant as a note", "\n    # this was meant as a note"),
 ]
 
 
@@ -59,3 +63,10 @@ def test_words_run_together_are_seen() -> None:
     assert not fuses_words("return (width * height", "return (width * height)", "")
     assert not fuses_words("returnwidth", "return width", "")
     assert not fuses_words("wid;th = 2", "width = 2", "print(width)")
+
+
+def test_prose_is_commented_out_before_code_is() -> None:
+    costs = [
+        {m.text: m.cost for m in mends(f"\n{line}", [1], "")}[f"\n# {line}"] for line in ("just some words", "f(a b)")
+    ]
+    assert costs[0] < costs[1]
