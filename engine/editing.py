@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from engine.by_hand import mended_by_hand, suspects
+from engine.conflicts import resolutions
 from engine.diffusion.lengths import MASK_COUNTS, VARIANTS, likeliest, stretched
 from engine.diffusion.mending import fuses_words
 from engine.diffusion.sampler import StepPolicy, log_likelihood, moves, renoise, reverse_step
@@ -110,6 +111,9 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     region = normalise(request.prefix, request.span, request.suffix)
     deadline = started + request.deadline_ms / 1000 if request.deadline_ms else float("inf")
     parsed = is_checked(request.language) and parses(region, region.span, request.language)
+    if request.intent == "fix" and not parsed and (resolved := tuple(resolutions(region.span))):
+        candidates = rank([(text, -float(i)) for i, text in enumerate(resolved)], region, request)
+        return EditResult(candidates, 0, 0, 1000 * (time.monotonic() - started), "done" if candidates else "unchanged")
     done = ""
     passes = steps = 0
     late = False

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+from engine.conflicts import conflict_lines
+
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
@@ -110,7 +112,8 @@ def faulty(node: Node) -> Iterator[Node]:
 
 def statement_lines(text: str, first: int, last: int, language: str) -> tuple[int, int]:
     """The lines of the smallest piece of syntax that holds lines `first` to `last` (0-based, inclusive), unless it
-    is long or has an error: then the lines themselves."""
+    is long or has an error: then the lines themselves, and the conflicts of a merge that they touch."""
+    first, last = conflict_lines(text, first, last)
     if language not in GRAMMARS:
         return first, last
     node: Node | None = parser_of(GRAMMARS[language]).parse(text.encode("utf-8", "surrogatepass")).root_node

@@ -25,7 +25,7 @@ NEAR = 2  # lines above the fault that may hold the mistake
 INSERTED = {")": (1.5, 0.5), "]": (2.0, 1.5), "}": (2.5, 2.0), "(": (2.0, 4.0), "[": (3.0, 4.0), "{": (3.5, 4.5),
             ":": (3.5, 0.5), ",": (1.5, 1.0), '"': (1.5, 1.0), "'": (1.5, 1.0), " =": (2.0, 6.0), ".": (4.0, 6.0),
             " as": (5.0, 6.0), " in": (4.5, 6.0), " +": (4.0, 6.0), "\\": (6.0, 2.5)}  # fmt: skip
-BARE = re.compile(r"(?<=[(=,\[])\s*([^\"'(),=\[\]\s][^\"',=\[\]]*?)\s*(?=[,)\]]|$)")  # an argument without its quotes
+BARE = re.compile(r"(?<=[(=,\[])\s*([^\"'(),=\[\]\s#][^\"',=\[\]]*?)\s*(?=[,)\]]|$)")  # an argument without its quotes
 PATH = re.compile(r"(?<=[(=,\[])\s*([^\"'=,\s][^\"'=,]*/[^\"'=,]*?)\s*(?=,|[)\]]\s*$|$)")
 CLOSERS, QUOTES = ")]}", "\"'"
 CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
@@ -111,6 +111,8 @@ def line_changed(text: str, start: int, stop: int, context: str, distance: int) 
         deeper = indent_of(above[-1]) + "    "
         yield Mend(f"{before}{deeper}pass\n{line}{after}", 4.0)
     yield Mend(f"{before}{own}# {body}{after}", 1.0 if is_prose(body) else 5.0)
+    if is_prose(body):
+        yield Mend(f"{before}# {body}{after}", 1.0)
     yield Mend(f"{before}#{line}{after}", 6.0)
     yield Mend(before + after.removeprefix("\n"), 6.0)
     for mark in ('"""', "'''"):

@@ -1,4 +1,4 @@
-"""Slips with a form of their own, undone as a whole: older Python, other languages, word processors, merges.
+"""Slips with a form of their own, undone as a whole: older Python, other languages, word processors.
 
 Each is a pattern, what was meant, and what believing that costs a priori in nats; a form that Python never has
 is hardly ever meant otherwise, so that its cost is negative. Purely textual, imports nothing of the engine.
@@ -61,6 +61,7 @@ FORMS = (
     (r"^(?P<a>[ \t]*)from(?=\s+[\w.]+[ \t]*$)", r"\g<a>import", 1.0),
     (r"(?P<a>\bimport\s+\w+)\s+import\b", r"\g<a> as", 1.0),
     (r"(?P<a>[(\[{])\s*,\s*", r"\g<a>", 1.0),
+    (r"(?P<a>[\w\])][ \t]*=)[ \t]*(?=\#|$)", r"\g<a> None ", 1.0),
 )  # fmt: skip
 FOREIGN: tuple[Form, ...] = tuple((re.compile(f"{STRING}|{p}", re.M), new, cost) for p, new, cost in FORMS)
 
@@ -82,14 +83,13 @@ ASCII = str.maketrans({**dict.fromkeys(INVISIBLE), **dict.fromkeys(BLANK, " "), 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 NOT_ASCII = re.compile(r"(?P<kept>'[^'\n]*'|\"[^\"\n]*\"|\#.*)|[^\x00-\x7f]+")
 
-CONFLICT = re.compile(r"^<{7}.*\n((?:.*\n)*?)(?:\|{7}.*\n(?:.*\n)*?)?={7}\n((?:.*\n)*?)>{7}.*\n", re.M)
 MARKER = re.compile(r"^(?:<{7}|\|{7}|={7}|>{7})(?: .*)?\n", re.M)
 
 
 def undone(text: str, start: int, stop: int) -> Iterator[tuple[str, float]]:
     """`text` with slips undone, of one kind or several, and the cost of each; `start:stop`: the line at fault."""
     yield from older_python(text)
-    yield from merged(text)
+    yield MARKER.sub("", text + "\n")[:-1], 1.0
     before, line, after = text[:start], text[start:stop], text[stop:]
     foreign = line
     for pattern, new, cost in FOREIGN:
@@ -121,10 +121,3 @@ def older_python(text: str) -> Iterator[tuple[str, float]]:
         whole = pattern.sub(new, whole)
         yield pattern.sub(new, text), -8.0
     yield whole, -7.0
-
-
-def merged(text: str) -> Iterator[tuple[str, float]]:
-    """Conflicts that a merge left: one side, the other, both; or the stray markers alone left out."""
-    for sides, cost in ((r"\1", -4.0), (r"\2", -3.9), (r"\1\2", -2.0)):
-        yield CONFLICT.sub(sides, text + "\n")[:-1], cost
-    yield MARKER.sub("", text + "\n")[:-1], 1.0

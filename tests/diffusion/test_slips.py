@@ -1,4 +1,4 @@
-"""Slips of other languages, keyboards and merges are undone as a whole, and what is right stays."""
+"""Slips of other languages and keyboards are undone as a whole, and what is right stays."""
 
 import pytest
 
@@ -28,6 +28,7 @@ SLIPS = [
     ("from m import a import b", "from m import a as b"),
     ("from m *", "from m import *"),
     ("x = (, 1)", "x = (1)"),
+    ("x =  # what?", "x = None # what?"),
     ("class_ = 0xFFL", "class_ = 0xFF"),
     ('print("a"\\n)', 'print("a\\n")'),
     ("print('a\\')", "print('a')"),
@@ -36,9 +37,6 @@ SLIPS = [
     ("print(“hi”)", 'print("hi")'),
     ("f(a，b)", "f(a,b)"),
     ("x =\u00a01\u200b", "x = 1"),
-    ("<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> other", "a = 1"),
-    ("<<<<<<< HEAD\na = 1\n=======\na = 2\n>>>>>>> other", "a = 2"),
-    ("<<<<<<< HEAD\na = 1\n||||||| base\na = 0\n=======\nb = 2\n>>>>>>> other", "a = 1\nb = 2"),
     ("=======\na = 2", "a = 2"),
 ]
 
