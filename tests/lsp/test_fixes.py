@@ -78,6 +78,16 @@ async def test_one_of_two_faults_has_a_fix_of_its_own(start: Any) -> None:
     assert found["range"]["start"]["line"] == 0
 
 
+async def test_a_merge_conflict_is_mended_whole(start: Any) -> None:
+    client = await start(PULLS)
+    ours, theirs = ("".join(f"    total_{i} = {i} + {side}\n" for i in range(60)) for side in (1, 2))
+    client.open(URI, f"def f():\n<<<<<<< HEAD\n{ours}=======\n{theirs}>>>>>>> other\n    return 1\n")
+    (found,) = (await pull(client))["result"]["items"]
+    fix = {"uri": URI, "range": found["range"], "message": found["message"], "apply": False}
+    proposal = (await client.command("redraft.fix", fix))["proposal"]
+    assert [c["text"] for c in proposal["candidates"]][:2] == ["def f():\n" + ours, "def f():\n" + theirs]
+
+
 async def test_a_fault_without_a_fix_is_left_to_others(start: Any) -> None:
     client = await start(PULLS)
     client.open(URI, HOPELESS)
