@@ -9,99 +9,36 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
-from random import Random
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 
 from engine.by_hand import mended_by_hand, suspects
 from engine.conflicts import resolutions
 from engine.diffusion.lengths import MASK_COUNTS, VARIANTS, likeliest, stretched
 from engine.diffusion.mending import fuses_words
-from engine.diffusion.sampler import StepPolicy, log_likelihood, moves, renoise, reverse_step
+from engine.diffusion.sampler import StepPolicy, moves, renoise, reverse_step
 from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
+from engine.guessing import guess_block
 from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
-from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
+from engine.models.denoiser import Context, Denoiser
 from engine.models.http import Model
 from engine.models.vocabulary import BOS, MASK
 from engine.regions import Region, normalise
 from engine.syntax import REPORTED_LATE, Judge
+from engine.work import NEAR_CHARS, Answers, Block, Job, Query, Scored, Session, Texts, Work, make_context, split_blocks
 
 MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take seconds
 MAX_SPAN = 20_000  # characters
 FILL_LENGTHS = (4, 8, 16, 32)  # masks that a fill of unknown length starts from
-CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
 HEAD = re.compile(r"^\n[ \t]*")
 FAR = 40  # lines: a fault reported further below the span is another one
 REWRITE_STRENGTH, FIX_MARGIN = 0.3, 4.0  # margin: 1% of correct held-out regions are touched, 3.5% at 2.0
 
 STEPS, REWRITES = 8, 8
 
-NEAR_CHARS = 2000  # on either side of the region, where names and indentation are looked up
 LENGTH_BONUS, MEND_WEIGHT, RANK_COST, NOT_SEARCHED = 0.25, 0.6, 0.13, 10
-
-Answers = list[CanvasLogits]
-Session = Generator["Query", Answers, EditResult]
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What one session needs evaluated before it can go on, and what to show meanwhile."""
-
-    items: tuple[CanvasItem, ...]
-    state: DenoisingState
-
-
-@dataclass(slots=True)
-class Work:
-    """What one block of a session works with, and its counts."""
-
-    request: EditRequest
-    denoiser: Denoiser
-    region: Region
-    context: Context
-    judge: Judge | None
-    parsed: bool  # the document parses as it is
-    rng: Random
-    deadline: float
-    passes: int = 0
-    steps: int = 0
-    late: bool = False
-    scores: dict[tuple[int, ...], float] = field(default_factory=dict[tuple[int, ...], float])
-
-    def ask(
-        self, canvases: Sequence[Sequence[int]], limit: int, masks_only: bool = False, context: Context | None = None
-    ) -> Generator[Query, Answers, Answers]:
-        """One forward pass over `canvases`; their own likelihoods are kept as scores. `masks_only`: canvases
-        with masks are evaluated at the masks alone, and not scored. `context`: another than the block's."""
-        items = tuple(
-            CanvasItem(
-                context or self.context, tuple(canvas), mask_places(canvas) if masks_only and MASK in canvas else None
-            )
-            for canvas in canvases
-        )
-        shown = self.denoiser.vocabulary.decode(canvases[0]).removeprefix(self.region.head)
-        answers = yield Query(items, DenoisingState(self.steps, max(limit, self.steps), shown))
-        self.passes += 1
-        self.steps += 1
-        for item, logits in zip(items, answers, strict=True):
-            if item.rows is None and context is None:
-                self.scores[item.canvas] = log_likelihood(item.canvas, logits)
-        self.late = time.monotonic() > self.deadline
-        return answers
-
-    @property
-    def near(self) -> str:
-        """The code around the region, as far as names are likely to be shared with it."""
-        return self.region.prefix[-NEAR_CHARS:] + self.region.suffix[:NEAR_CHARS]
-
-    def text(self, canvas: Sequence[int]) -> str:
-        return self.denoiser.vocabulary.decode(canvas)
-
-    def keeps_frame(self, text: str) -> bool:
-        """A whole-line span still begins with its newline; nothing unprintable crept in."""
-        return (not text or text.startswith(self.region.head)) and "\ufffd" not in text
 
 
 def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
@@ -111,27 +48,52 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     region = normalise(request.prefix, request.span, request.suffix)
     deadline = started + request.deadline_ms / 1000 if request.deadline_ms else float("inf")
     parsed = is_checked(request.language) and parses(region, region.span, request.language)
-    if request.intent == "fix" and not parsed and (resolved := tuple(resolutions(region.span))):
-        candidates = rank([(text, -float(i)) for i, text in enumerate(resolved)], region, request)
-        return EditResult(candidates, 0, 0, 1000 * (time.monotonic() - started), "done" if candidates else "unchanged")
-    done = ""
-    passes = steps = 0
-    late = False
-    finalists: list[Child] = []
-    blocks = split_blocks(region.span, denoiser)
+    job = Job(request, denoiser, region, parsed, deadline)
+    texts = list(resolved(job)) or (yield from edited(job))
+    candidates = rank(texts, region, request, request.candidates)
+    guesses: tuple[Candidate, ...] = ()
+    if request.guesses and request.intent == "fix" and parsed and not candidates:
+        guesses = rank((yield from guessed(job)), region, request, request.guesses)
+    reason = "deadline" if job.late else "done" if candidates else "unchanged"
+    return EditResult(candidates, job.steps, job.passes, 1000 * (time.monotonic() - started), reason, guesses)
+
+
+def resolved(job: Job) -> Iterator[Scored]:
+    """What the conflicts of a merge in the span can become: only its author knows which, so none is denoised."""
+    if job.request.intent == "fix" and not job.parsed:
+        for i, text in enumerate(resolutions(job.region.span)):
+            yield text, -float(i)
+
+
+def edited(job: Job) -> Texts:
+    """The span block by block, in order, each in the context of those before it as they became."""
+    done, score = "", 0.0  # the blocks before, and the score of the last of them that was changed
+    texts: list[Scored] = []
+    blocks = split_blocks(job.region.span, job.denoiser)
     for i, block in enumerate(blocks):
         rest = "".join(blocks[i + 1 :])
-        work = block_work(
-            request, denoiser, region, region.prefix + done, block, rest + region.suffix, parsed, deadline
-        )
-        finalists = yield from edit_block(work, block, final=i == len(blocks) - 1)
-        passes, steps, late = passes + work.passes, steps + work.steps, late or work.late
-        if i < len(blocks) - 1:
-            done += work.text(finalists[0].canvas) if finalists else block
-    texts = [(done + denoiser.vocabulary.decode(child.canvas), child.score) for child in finalists]
-    candidates = rank(texts, region, request)
-    reason = "deadline" if late else "done" if candidates else "unchanged"
-    return EditResult(candidates, steps, passes, 1000 * (time.monotonic() - started), reason)
+        work = job.open(done, block, rest)
+        finalists = yield from edit_block(work, block, final=not rest)
+        if job.late or not rest:
+            kept = [] if finalists or done == "".join(blocks[:i]) else [(done + block + rest, score)]
+            texts = [(done + work.text(child.canvas) + rest, child.score) for child in finalists] or kept
+            break
+        if finalists:
+            block, score = work.text(finalists[0].canvas), finalists[0].score
+        done += block
+    return texts
+
+
+def guessed(job: Job) -> Texts:
+    """Guesses for every block, the others as they are, best first."""
+    texts: list[Scored] = []
+    blocks = split_blocks(job.region.span, job.denoiser)
+    for i, block in enumerate(blocks):
+        above, below = "".join(blocks[:i]), "".join(blocks[i + 1 :])
+        work = job.open(above, block, below)
+        for child in (yield from guess_block(work, block)):
+            texts.append((above + work.text(child.canvas) + below, child.score))
+    return sorted(texts, key=lambda scored: -scored[1])
 
 
 def check(request: EditRequest) -> None:
@@ -151,72 +113,16 @@ def check(request: EditRequest) -> None:
         )
     if not 1 <= request.candidates <= 100:
         raise EditError("bad_request", "candidates must be between 1 and 100")
+    if not 0 <= request.guesses <= 100:
+        raise EditError("bad_request", "guesses must be between 0 and 100")
     if request.strength is not None and not 0 <= request.strength <= 1:
         raise EditError("bad_request", "strength must be between 0 and 1")
-
-
-def split_blocks(span: str, denoiser: Denoiser) -> list[str]:
-    """The span in blocks of whole lines that leave the canvas room to grow; one block when it is short."""
-    room = denoiser.max_canvas * 2 // 3
-    ids = denoiser.vocabulary.encode(span)
-    if len(ids) <= room:
-        return [span]
-    blocks: list[list[int]] = [[]]
-    for line in split_at_newlines(ids, denoiser):
-        for start in range(0, len(line), room):  # a line longer than a block is cut
-            piece = line[start : start + room]
-            if len(blocks[-1]) + len(piece) > room:
-                blocks.append([])
-            blocks[-1].extend(piece)
-    return [denoiser.vocabulary.decode(block) for block in blocks if block]
-
-
-def split_at_newlines(ids: list[int], denoiser: Denoiser) -> list[list[int]]:
-    lines: list[list[int]] = [[]]
-    for token in ids:
-        if denoiser.vocabulary.decode([token])[:1] == "\n" and lines[-1]:
-            lines.append([])
-        lines[-1].append(token)
-    return lines
-
-
-def block_work(
-    request: EditRequest,
-    denoiser: Denoiser,
-    region: Region,
-    prefix: str,
-    block: str,
-    suffix: str,
-    parsed: bool,
-    deadline: float,
-) -> Work:
-    context = make_context(request, denoiser, prefix, suffix)
-    language = request.language
-    judge = Judge(prefix, suffix, language, None if parsed else block) if is_checked(language) else None
-    return Work(request, denoiser, region, context, judge, parsed, Random(f"{request.seed}/{len(prefix)}"), deadline)
-
-
-def make_context(request: EditRequest, denoiser: Denoiser, prefix: str, suffix: str) -> Context:
-    """What the model sees around the canvas. The cut is at a line start, so that typing far away does
-    not shift the tokens near by."""
-    encode = denoiser.vocabulary.encode
-    near = prefix[-CHARS_PER_TOKEN * denoiser.max_prefix :]
-    if len(near) < len(prefix):
-        near = near[near.find("\n") :]
-    return Context(
-        tuple(encode(request.instruction or "")[:40]),
-        tuple(encode(near)[-denoiser.max_prefix :]),
-        tuple(encode(suffix[: CHARS_PER_TOKEN * denoiser.max_suffix])[: denoiser.max_suffix]),
-    )
 
 
 def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     """Encodes the context of an edit that is likely to come."""
     region = normalise(request.prefix, request.span, request.suffix)
     denoiser.warm(make_context(request, denoiser, region.prefix, region.suffix))
-
-
-Block = Generator[Query, Answers, list[Child]]
 
 
 def edit_block(work: Work, block: str, final: bool) -> Block:
@@ -264,17 +170,15 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
     by_hand = {canvas: cost for canvas, cost in canvases.items() if len(canvas) <= work.denoiser.max_canvas}
     limit = max(8, work.request.candidates)
     search = judged_search(canvas, verdict, nearness(len(canvas), at), limit, thorough=not by_hand)
-    likely = [tuple(child.canvas) for child in (yield from drive(work, search, 8, along=list(by_hand)))]
+    likely = [tuple(child.canvas) for child in (yield from work.drive(search, 8, along=list(by_hand)))]
     found = list(dict.fromkeys([*likely, *by_hand]))
-    unscored = [mended for mended in found if mended not in work.scores]
-    if unscored and not work.late:
-        yield from work.ask(unscored, limit=8)
+    yield from work.score(found, at_once=len(found))
 
     def merit(mended: tuple[int, ...]) -> float:
         """Log-likelihood in nats, less what such a mend costs a priori; weights fitted on held-out mistakes."""
         rank = likely.index(mended) if mended in likely else NOT_SEARCHED
         length = LENGTH_BONUS * len(mended)
-        return work.scores[mended] * len(mended) + length - MEND_WEIGHT * by_hand.get(mended, 4.0) - RANK_COST * rank
+        return work.likelihood(mended) + length - MEND_WEIGHT * by_hand.get(mended, 4.0) - RANK_COST * rank
 
     best = sorted(found, key=merit, reverse=True) if all(canvas in work.scores for canvas in found) else found
     return [Child(work.scores.get(mended, -30.0), list(mended)) for mended in best]
@@ -360,31 +264,8 @@ def denoise(work: Work, canvases: list[list[int]], policy: StepPolicy) -> Block:
     return sorted(finished.values(), key=lambda child: -child.score)
 
 
-def mask_places(canvas: Sequence[int]) -> tuple[int, ...]:
-    return tuple(i for i, token in enumerate(canvas) if token == MASK)
-
-
 def distinct_canvases(canvases: list[list[int]]) -> list[list[int]]:
     return [list(c) for c in dict.fromkeys(tuple(c) for c in canvases)]
-
-
-def drive(
-    work: Work,
-    search: Generator[list[list[int]], Answers, list[Child]],
-    limit: int,
-    along: Sequence[tuple[int, ...]],
-) -> Block:
-    """Answers a search's questions with forward passes, until it ends or the deadline comes. `along`: canvases
-    that want a score, evaluated in the first pass."""
-    try:
-        canvases = next(search)
-        answers = yield from work.ask([*canvases, *along], limit, masks_only=True)
-        while not work.late:
-            canvases = search.send(answers[: len(canvases)])
-            answers = (yield from work.ask(canvases, limit, masks_only=True)) if canvases else []
-    except StopIteration as end:
-        return end.value
-    return []
 
 
 def token_at(work: Work, canvas: list[int], line: int, column: int) -> int:
@@ -400,9 +281,9 @@ def token_at(work: Work, canvas: list[int], line: int, column: int) -> int:
     return len(canvas) - 1
 
 
-def rank(finalists: Sequence[tuple[str, float]], region: Region, request: EditRequest) -> tuple[Candidate, ...]:
-    """Distinct candidates in the user's form; those that do not parse only when none does and nothing parsed before.
-    `finalists`: texts as the model writes them with their scores, best first."""
+def rank(finalists: Sequence[Scored], region: Region, request: EditRequest, limit: int) -> tuple[Candidate, ...]:
+    """At most `limit` distinct candidates in the user's form; those that do not parse only when none does and nothing
+    parsed before. `finalists`: texts as the model writes them with their scores, best first."""
     found: dict[str, Candidate] = {}
     checked = is_checked(request.language)
     parsed_before = checked and parses(region, region.span, request.language)
@@ -417,7 +298,7 @@ def rank(finalists: Sequence[tuple[str, float]], region: Region, request: EditRe
         if parsed or not parsed_before:
             found[restored] = Candidate(restored, score, parsed)
     valid = [candidate for candidate in found.values() if candidate.parses is not False]
-    return tuple((valid or list(found.values()))[: request.candidates])
+    return tuple((valid or list(found.values()))[:limit])
 
 
 def parses(region: Region, text: str, language: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 Intent = Literal["fix", "rewrite", "fill"]
 ErrorCode = Literal[
@@ -55,6 +55,7 @@ class EditRequest:
     deadline_ms: int | None = None  # the best valid state is returned then; None: no deadline
     seed: int = 0
     max_steps: int | None = None  # denoising steps; None: the default
+    guesses: int = 0  # how many unsure edits are wanted where `fix` finds none it is sure of, 0..100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class EditResult:
-    """`candidates` never holds the span itself nor the same text twice; empty: nothing better was found."""
+    """`candidates` never holds the span itself nor the same text twice; empty: nothing better was found.
+    `guesses`: edits the model is not sure of, for a judge who can tell; never to be applied unasked."""
 
     candidates: tuple[Candidate, ...]
     steps: int
     forward_passes: int
     elapsed_ms: float
     reason: Literal["done", "deadline", "unchanged"]
+    guesses: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

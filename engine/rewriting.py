@@ -9,12 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from threading import Event
 
-from engine.editing import Query, Session, check, edit_session, rank, warm_context
+from engine.editing import check, edit_session, rank, warm_context
 from engine.errors import EditError
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.http import Ask, HttpModel, Model
 from engine.models.prompts import Hole, answer_text
 from engine.regions import Region, normalise
+from engine.work import Query, Session
 
 CALLS = 4  # texts asked for at once; more candidates than that would cost more than they bring
 POLL_S = 0.02
@@ -64,7 +65,7 @@ def text_session(request: EditRequest, model: HttpModel) -> Session:
     model.fallback = None
     span = visible_span(region)
     finalists = [(hidden_text(answer_text(text, span), region), 0.0) for text in texts]
-    candidates = rank(finalists, region, request)
+    candidates = rank(finalists, region, request, request.candidates)
     reason = "deadline" if late else "done" if candidates else "unchanged"
     return EditResult(candidates, 1, len(futures), 1000 * (time.monotonic() - started), reason)
 

@@ -119,9 +119,11 @@ def repair_function(case: FunctionCase, denoiser: Editor, seed: int, candidates:
         instruction=case.instruction,
         candidates=candidates,
         seed=seed,
+        guesses=candidates,  # the tests are the judge
     )
     result = bench.edit(request, denoiser)
-    texts = [candidate.text for candidate in result.candidates] if result else []
+    found = [*result.candidates, *result.guesses][:candidates] if result else []
+    texts = [candidate.text for candidate in found]
     programs = [case.prefix + text + case.suffix for text in texts]
     plausible = next((i for i, program in enumerate(programs, 1) if passes(program, case, limits)), None)
     shown = texts[plausible - 1 if plausible else 0] if texts else None

@@ -6,7 +6,7 @@ Must not import torch at module level.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ class RepairRow:
     edit: str | None
     score: float | None  # of the leading candidate
     rank: int | None  # 1-based place of the author's text among the candidates
+    guess: int | None  # and among the guesses that are made where there is no candidate
     same_tree: bool | None
     compiles: bool | None
     compiled_before: bool
@@ -41,7 +42,9 @@ class RepairRow:
 @dataclass(frozen=True, slots=True)
 class RepairReport:
     """`exact_at_1`, `exact_at_n`: the author's text is the first, or among the first `candidates`
-    (`metrics.same_text` says what counts as the same). Times are of cold contexts, one request at a time."""
+    (`metrics.same_text` says what counts as the same). `guessed_at_1`, `guessed_at_n`: the same when the engine, where
+    it is sure of nothing, makes guesses for a judge who knows that something is wrong. Times are of edits without
+    guesses and of cold contexts, one request at a time."""
 
     benchmark: str
     data: str
@@ -52,6 +55,8 @@ class RepairReport:
     deadline_ms: int | None
     exact_at_1: Rate
     exact_at_n: Rate
+    guessed_at_1: Rate
+    guessed_at_n: Rate
     same_tree: Rate
     compiles: Rate
     compiled_before: Rate
@@ -103,13 +108,16 @@ def repair_rows(
             deadline_ms=deadline_ms,
             seed=options.seed,
         )
-        rows.append(judge(case, bench.edit(request, denoiser)))
+        result = bench.edit(request, denoiser)
+        unsure = result is not None and not result.candidates
+        guesses = bench.edit(replace(request, guesses=candidates), denoiser) if unsure else None
+        rows.append(judge(case, result, [c.text for c in guesses.guesses] if guesses else []))
         if options.progress:
             options.progress(len(rows), len(cases))
     return rows
 
 
-def judge(case: RepairCase, result: EditResult | None) -> RepairRow:
+def judge(case: RepairCase, result: EditResult | None, guesses: Sequence[str] = ()) -> RepairRow:
     texts = [case.prefix + c.text + case.suffix for c in result.candidates] if result else []
     document = texts[0] if texts else case.before
     after = case.after
@@ -118,7 +126,8 @@ def judge(case: RepairCase, result: EditResult | None) -> RepairRow:
         id=case.id,
         edit=result.candidates[0].text if result and texts else None,
         score=result.candidates[0].score if result and texts else None,
-        rank=next((i for i, text in enumerate(texts, 1) if metrics.same_text(text, after)), None),
+        rank=place(texts, after),
+        guess=place([case.prefix + text + case.suffix for text in guesses], after),
         same_tree=metrics.same_tree(document, after) if judged else None,
         compiles=metrics.compiles(document) if judged else None,
         compiled_before=metrics.compiles(case.before),
@@ -127,6 +136,11 @@ def judge(case: RepairCase, result: EditResult | None) -> RepairRow:
         forward_passes=result.forward_passes if result else 0,
         steps=result.steps if result else 0,
     )
+
+
+def place(texts: Sequence[str], right: str) -> int | None:
+    """1-based place of the first of `texts` that is `right`."""
+    return next((i for i, text in enumerate(texts, 1) if metrics.same_text(text, right)), None)
 
 
 def summarise(
@@ -148,6 +162,8 @@ def summarise(
         deadline_ms=deadline_ms,
         exact_at_1=metrics.rate([row.rank == 1 for row in rows]),
         exact_at_n=metrics.rate([row.rank is not None for row in rows]),
+        guessed_at_1=metrics.rate([1 in (row.rank, row.guess) for row in rows]),
+        guessed_at_n=metrics.rate([row.rank is not None or row.guess is not None for row in rows]),
         same_tree=metrics.rate([row.same_tree for row in rows if row.same_tree is not None]),
         compiles=metrics.rate([row.compiles for row in rows if row.compiles is not None]),
         compiled_before=metrics.rate([row.compiled_before for row in rows if row.compiles is not None]),

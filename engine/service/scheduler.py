@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 
 import torch
 
-from engine.editing import Query, Session
 from engine.errors import EditError
 from engine.messages import DenoisingState, EditResult
 from engine.models.denoiser import CACHED_CONTEXTS, CanvasItem, CanvasLogits, pass_tokens
 from engine.models.http import Model
 from engine.service.cores import SpareCores
+from engine.work import Query, Session
 
 ACTIVE = CACHED_CONTEXTS - 2  # sessions under way at once; the rest of the cache is for warming
 logger = logging.getLogger(__name__)

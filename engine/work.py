@@ -1,0 +1,187 @@
+"""What the parts of one edit share: the block being edited, its context and judge, and the model's answers so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from engine.diffusion.sampler import log_likelihood
+from engine.diffusion.search import Child, Evaluation
+from engine.languages import is_checked
+from engine.messages import DenoisingState, EditRequest, EditResult
+from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
+from engine.models.vocabulary import MASK
+from engine.regions import Region
+from engine.syntax import Judge
+
+CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
+NEAR_CHARS = 2000  # on either side of the region, where names and indentation are looked up
+
+Answers = list[CanvasLogits]
+Session = Generator["Query", Answers, EditResult]
+Block = Generator["Query", Answers, list[Child]]
+Scored = tuple[str, float]  # a text of the span as the model writes it, and its score
+Texts = Generator["Query", Answers, list[Scored]]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What one session needs evaluated before it can go on, and what to show meanwhile."""
+
+    items: tuple[CanvasItem, ...]
+    state: DenoisingState
+
+
+@dataclass(slots=True)
+class Work:
+    """What one block of a session works with, and its counts."""
+
+    request: EditRequest
+    denoiser: Denoiser
+    region: Region
+    context: Context
+    judge: Judge | None
+    parsed: bool  # the document parses as it is
+    rng: Random
+    deadline: float
+    passes: int = 0
+    steps: int = 0
+    late: bool = False
+    scores: dict[tuple[int, ...], float] = field(default_factory=dict[tuple[int, ...], float])
+
+    def ask(
+        self, canvases: Sequence[Sequence[int]], limit: int, masks_only: bool = False, context: Context | None = None
+    ) -> Generator[Query, Answers, Answers]:
+        """One forward pass over `canvases`; their own likelihoods are kept as scores. `masks_only`: canvases
+        with masks are evaluated at the masks alone, and not scored. `context`: another than the block's."""
+        items = tuple(
+            CanvasItem(
+                context or self.context, tuple(canvas), mask_places(canvas) if masks_only and MASK in canvas else None
+            )
+            for canvas in canvases
+        )
+        shown = self.denoiser.vocabulary.decode(canvases[0]).removeprefix(self.region.head)
+        answers = yield Query(items, DenoisingState(self.steps, max(limit, self.steps), shown))
+        self.passes += 1
+        self.steps += 1
+        for item, logits in zip(items, answers, strict=True):
+            if item.rows is None and context is None:
+                self.scores[item.canvas] = log_likelihood(item.canvas, logits)
+        self.late = time.monotonic() > self.deadline
+        return answers
+
+    def drive(self, search: Evaluation, limit: int, along: Sequence[tuple[int, ...]] = ()) -> Block:
+        """Answers a search's questions with forward passes, until it ends or the deadline comes. `along`: canvases
+        that want a score, evaluated in the first pass."""
+        try:
+            canvases = next(search)
+            answers = yield from self.ask([*canvases, *along], limit, masks_only=True)
+            while not self.late:
+                canvases = search.send(answers[: len(canvases)])
+                answers = (yield from self.ask(canvases, limit, masks_only=True)) if canvases else []
+        except StopIteration as end:
+            return end.value
+        return []
+
+    def score(self, canvases: Sequence[tuple[int, ...]], at_once: int) -> Generator[Query, Answers, None]:
+        """Sees to it that `canvases` have scores, as long as there is time."""
+        unscored = [canvas for canvas in canvases if canvas not in self.scores]
+        for start in range(0, len(unscored), at_once):
+            if self.late:
+                return
+            yield from self.ask(unscored[start : start + at_once], limit=8)
+
+    def likelihood(self, canvas: Sequence[int]) -> float:
+        """Pseudo-log-likelihood of a whole canvas that has a score, nats."""
+        return self.scores[tuple(canvas)] * len(canvas)
+
+    @property
+    def near(self) -> str:
+        """The code around the region, as far as names are likely to be shared with it."""
+        return self.region.prefix[-NEAR_CHARS:] + self.region.suffix[:NEAR_CHARS]
+
+    def text(self, canvas: Sequence[int]) -> str:
+        return self.denoiser.vocabulary.decode(canvas)
+
+    def keeps_frame(self, text: str) -> bool:
+        """A whole-line span still begins with its newline; nothing unprintable crept in."""
+        return (not text or text.startswith(self.region.head)) and "\ufffd" not in text
+
+
+def split_blocks(span: str, denoiser: Denoiser) -> list[str]:
+    """The span in blocks of whole lines that leave the canvas room to grow; one block when it is short."""
+    room = denoiser.max_canvas * 2 // 3
+    ids = denoiser.vocabulary.encode(span)
+    if len(ids) <= room:
+        return [span]
+    blocks: list[list[int]] = [[]]
+    for line in split_at_newlines(ids, denoiser):
+        for start in range(0, len(line), room):  # a line longer than a block is cut
+            piece = line[start : start + room]
+            if len(blocks[-1]) + len(piece) > room:
+                blocks.append([])
+            blocks[-1].extend(piece)
+    return [denoiser.vocabulary.decode(block) for block in blocks if block]
+
+
+def split_at_newlines(ids: list[int], denoiser: Denoiser) -> list[list[int]]:
+    lines: list[list[int]] = [[]]
+    for token in ids:
+        if denoiser.vocabulary.decode([token])[:1] == "\n" and lines[-1]:
+            lines.append([])
+        lines[-1].append(token)
+    return lines
+
+
+@dataclass(slots=True)
+class Job:
+    """One session: what is edited, and the blocks it was done in."""
+
+    request: EditRequest
+    denoiser: Denoiser
+    region: Region
+    parsed: bool  # the document parses as it is
+    deadline: float
+    blocks: list[Work] = field(default_factory=list[Work])
+
+    def open(self, above: str, block: str, below: str) -> Work:
+        """The work on one block; `above` and `below`: the rest of the span."""
+        prefix, suffix, language = self.region.prefix + above, below + self.region.suffix, self.request.language
+        context = make_context(self.request, self.denoiser, prefix, suffix)
+        judge = Judge(prefix, suffix, language, None if self.parsed else block) if is_checked(language) else None
+        rng = Random(f"{self.request.seed}/{len(prefix)}")
+        work = Work(self.request, self.denoiser, self.region, context, judge, self.parsed, rng, self.deadline)
+        self.blocks.append(work)
+        return work
+
+    @property
+    def late(self) -> bool:
+        return any(work.late for work in self.blocks)
+
+    @property
+    def steps(self) -> int:
+        return sum(work.steps for work in self.blocks)
+
+    @property
+    def passes(self) -> int:
+        return sum(work.passes for work in self.blocks)
+
+
+def make_context(request: EditRequest, denoiser: Denoiser, prefix: str, suffix: str) -> Context:
+    """What the model sees around the canvas. The cut is at a line start, so that typing far away does
+    not shift the tokens near by."""
+    encode = denoiser.vocabulary.encode
+    near = prefix[-CHARS_PER_TOKEN * denoiser.max_prefix :]
+    if len(near) < len(prefix):
+        near = near[near.find("\n") :]
+    return Context(
+        tuple(encode(request.instruction or "")[:40]),
+        tuple(encode(near)[-denoiser.max_prefix :]),
+        tuple(encode(suffix[: CHARS_PER_TOKEN * denoiser.max_suffix])[: denoiser.max_suffix]),
+    )
+
+
+def mask_places(canvas: Sequence[int]) -> tuple[int, ...]:
+    return tuple(i for i, token in enumerate(canvas) if token == MASK)
