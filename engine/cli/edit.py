@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import difflib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from rich.text import Text
 
 from engine.cli.errors import CommandError
 from engine.cli.files import SourceFile, parse_range, read_source, write_source
+from engine.cli.trying import first_that_passes, succeeds
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.service.client import EngineClient, EngineFailure, EngineOptions, EngineUnavailable
+
+MOST_EDITS = 100  # tried with --test
 
 
 def add_parser(commands: Any) -> None:
@@ -30,6 +33,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--strength", type=float, metavar="0..1", help="how much of the span may change")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--deadline-ms", type=int, metavar="MS")
+    parser.add_argument("--test", metavar="COMMAND", help="of up to 100 edits, take the first with which this succeeds")
     parser.add_argument("--write", action="store_true", help="change the file; without it only the diff is shown")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--model", help="model folder; default: the embedded model")
@@ -54,12 +58,21 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed,
     )
     console = Console(stderr=options.json)
+    if options.test:
+        request = replace(request, candidates=MOST_EDITS, guesses=MOST_EDITS)
+        if succeeds(options.test):
+            raise CommandError(f"{options.test!r} succeeds as it is: there is nothing to mend")
     result = asyncio.run(edit_live(request, options, console))
-    best = result.candidates[0].text if result.candidates else None
+    texts = [request.prefix + edit.text + request.suffix for edit in result.candidates]
+    if options.test:
+        texts += [request.prefix + guess.text + request.suffix for guess in result.guesses]
+        best = tried(file, texts, options.test, console)
+    else:
+        best = texts[0] if texts else None
     if best is not None:
-        show_diff(file, request.prefix + best + request.suffix, console)
+        show_diff(file, best, console)
         if options.write:
-            write_source(file, request.prefix + best + request.suffix)
+            write_source(file, best)
     else:
         console.print("nothing better was found; the file is unchanged")
     console.print(
@@ -70,6 +83,12 @@ def run(options: argparse.Namespace) -> int:
             json.dumps({"changed": best is not None, "written": options.write and best is not None, **asdict(result)})
         )
     return 0
+
+
+def tried(file: SourceFile, texts: list[str], command: str, console: Console) -> str | None:
+    """The first of `texts` with which `command` succeeds."""
+    with console.status("") as status:
+        return first_that_passes(file, texts, command, lambda n: status.update(f"edit {n} of {len(texts)}: {command}"))
 
 
 async def edit_live(request: EditRequest, options: argparse.Namespace, console: Console) -> EditResult:
