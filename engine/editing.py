@@ -172,7 +172,7 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
     search = judged_search(canvas, verdict, nearness(len(canvas), at), limit, thorough=not by_hand)
     likely = [tuple(child.canvas) for child in (yield from work.drive(search, 8, along=list(by_hand)))]
     found = list(dict.fromkeys([*likely, *by_hand]))
-    yield from work.score(found, at_once=len(found))
+    yield from work.score(found)
 
     def merit(mended: tuple[int, ...]) -> float:
         """Log-likelihood in nats, less what such a mend costs a priori; weights fitted on held-out mistakes."""

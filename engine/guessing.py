@@ -1,8 +1,8 @@
 """Guesses: edits that the model is not sure of, for a judge who can tell: tests, or a person who knows of a bug.
 
-Two sources. The model's likeliest moves, filled in. And the forward process once more: the mistakes of meaning that
-people make are mostly swaps, so that what undoes one is another (BugLab, arXiv 2105.12787, section 3). Both are ranked
-by the denoiser's likelihood, the log-odds of the moves and how often the forward process makes such a change.
+Three sources. The model's likeliest moves, filled in. What real edits changed into what (`engine.diffusion.patterns`).
+And the forward process once more: the mistakes of meaning that people make are mostly swaps, so that what undoes one is
+another (BugLab, arXiv 2105.12787, section 3). The denoiser's likelihood ranks them all, with what each source says.
 """
 
 from __future__ import annotations
@@ -11,26 +11,30 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
 from engine.diffusion.mistakes import MISLEADING, attempt
+from engine.diffusion.patterns import learned
 from engine.diffusion.search import Child, expand, fill
 from engine.models.vocabulary import BOS
 from engine.work import Block, Work
 
 DRAWS = 300  # changes drawn from the forward process
-MOST = 80  # kept of either source
-AT_ONCE = 32  # canvases of one pass
+MOST = 80  # kept of each source
 # Fitted on real one-hunk fixes of the development split; nats.
-LIKELIHOOD, MOVE, OFTEN, NO_MOVE, LEAST = 0.5, 0.3, 1.0, -12.0, -25.0
+LIKELIHOOD, MOVE, OFTEN, PATTERN = 1.0, 0.3, 1.0, 1.0
+NO_MOVE, LEAST_MOVE, NO_PATTERN = -12.0, -25.0, -8.0
 
 
 @dataclass(slots=True)
 class Guess:
-    """What speaks for a canvas: the log-odds of the moves to it, how often the forward process made it."""
+    """What speaks for a canvas: the log-odds of the moves to it, how often the forward process made it, how likely
+    a pattern of real edits finds it."""
 
     moves: float = NO_MOVE
     draws: int = 1
+    pattern: float = NO_PATTERN
 
 
 def guess_block(work: Work, block: str) -> Block:
@@ -41,17 +45,21 @@ def guess_block(work: Work, block: str) -> Block:
     moved = yield from work.drive(search, 8)
     guesses: dict[tuple[int, ...], Guess] = {}
     for child in moved[:MOST]:
-        guesses[tuple(child.canvas)] = Guess(moves=max(LEAST, child.score))
-    for text, draws in changes(block, work.near, work.rng).most_common(MOST):
-        guesses.setdefault((BOS, *work.denoiser.vocabulary.encode(text)), Guess()).draws = draws
+        guesses[tuple(child.canvas)] = Guess(moves=max(LEAST_MOVE, child.score))
+    encode = work.denoiser.vocabulary.encode
+    if work.request.language == "python":  # which both have learned
+        for text, draws in changes(block, work.near, work.rng).most_common(MOST):
+            guesses.setdefault((BOS, *encode(text)), Guess()).draws = draws
+        for text, likely in islice(learned().edits(block).items(), MOST):
+            guesses.setdefault((BOS, *encode(text)), Guess()).pattern = likely
     possible = [made for made in guesses if len(made) <= work.denoiser.max_canvas and list(made) != canvas]
-    yield from work.score(possible, AT_ONCE)
+    yield from work.score(possible)
     before = work.likelihood(canvas)
 
     def merit(made: Sequence[int]) -> float:
         found = guesses[tuple(made)]
         gained = work.likelihood(made) - before
-        return LIKELIHOOD * gained + MOVE * found.moves + OFTEN * math.log(found.draws)
+        return LIKELIHOOD * gained + MOVE * found.moves + OFTEN * math.log(found.draws) + PATTERN * found.pattern
 
     scored = [Child(merit(made), list(made)) for made in possible if made in work.scores]
     return sorted(scored, key=lambda child: -child.score)

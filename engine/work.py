@@ -17,6 +17,7 @@ from engine.regions import Region
 from engine.syntax import Judge
 
 CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
+SCORED_AT_ONCE = 32  # canvases of one pass: a cancel waits for it
 NEAR_CHARS = 2000  # on either side of the region, where names and indentation are looked up
 
 Answers = list[CanvasLogits]
@@ -85,13 +86,13 @@ class Work:
             return end.value
         return []
 
-    def score(self, canvases: Sequence[tuple[int, ...]], at_once: int) -> Generator[Query, Answers, None]:
+    def score(self, canvases: Sequence[tuple[int, ...]]) -> Generator[Query, Answers, None]:
         """Sees to it that `canvases` have scores, as long as there is time."""
         unscored = [canvas for canvas in canvases if canvas not in self.scores]
-        for start in range(0, len(unscored), at_once):
+        for start in range(0, len(unscored), SCORED_AT_ONCE):
             if self.late:
                 return
-            yield from self.ask(unscored[start : start + at_once], limit=8)
+            yield from self.ask(unscored[start : start + SCORED_AT_ONCE], limit=8)
 
     def likelihood(self, canvas: Sequence[int]) -> float:
         """Pseudo-log-likelihood of a whole canvas that has a score, nats."""

@@ -10,6 +10,7 @@ from engine.cli.errors import CommandError
 
 STAGES = {
     "corpus": "fetch, filter, tokenise and pack the corpus",
+    "patterns": "count what the corpus's real edits change into what",
     "mask": "first stage: fill in what is masked",
     "edit": "second stage: mend mistakes and replay real edits",
     "order": "third stage: learn from the likeliest orders of denoising",
@@ -38,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
             ablate(options.config)
         elif options.stage == "leakage":
             leakage(options.config)
+        elif options.stage == "patterns":
+            patterns(options.config)
         else:
             run_stage(options.stage, options.config)
     except (ConfigError, CheckpointError, EvaluationError) as error:
@@ -53,6 +56,19 @@ def ablate(path: Path) -> None:
     folders = train_twins(config, path)
     reports = compare(folders, config.stream.corpus, config.cases, config.threads)
     write_report(reports, config.tokens, path, config.report)
+
+
+def patterns(path: Path) -> None:
+    from engine.training.configs import ConfigError, build, read
+    from engine.training.corpus import CorpusConfig
+    from engine.training.patterns import mine_patterns
+
+    config = build(CorpusConfig, read(path), path)
+    if config.edits is None:
+        raise ConfigError(f"{path}: `edits` names no folder of real edits")
+    config.folder.mkdir(parents=True, exist_ok=True)
+    out = config.folder / "patterns.json"
+    print(f"{mine_patterns(config.edits, out):,} patterns in {out}")
 
 
 def leakage(path: Path) -> None:
