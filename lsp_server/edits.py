@@ -87,20 +87,21 @@ async def run_edit(
         asked = None if argument.get("all") else question(document, argument, (region.start, region.end))
         await progress.begin(f"Redraft: {TITLES[intent]}", first)
         result = await (answer(asked) if asked else mend_all(document, mend))
-        if not result.candidates:
+        candidates = tuple(candidate for candidate in result.candidates if candidate.text != sent)
+        if not candidates:
             raise CannotEdit(f"{TITLES[intent]}: no better text was found, nothing was changed")
         proposed = None
         if argument.get("apply") is False:
-            proposed = proposal(server, document, region, sent, result.candidates)
+            proposed = proposal(server, document, region, sent, candidates)
         else:
             job.applying = True  # too late to cancel: the answer must say what became of the edit
-            await apply(server, document, region, sent, result.candidates[0].text, f"Redraft {intent}")
-            remember(server, document, region, sent, result.candidates)
+            await apply(server, document, region, sent, candidates[0].text, f"Redraft {intent}")
+            remember(server, document, region, sent, candidates)
         settle(server, job)
         return {
             "applied": proposed is None,
             "proposal": proposed,
-            "candidates": len(result.candidates),
+            "candidates": len(candidates),
             "steps": result.steps,
             "forwardPasses": result.forward_passes,
             "milliseconds": round(result.elapsed_ms, 1),
