@@ -35,8 +35,12 @@ async def test_typing_while_generating() -> None:
         typist.under_way -= 1
         return typist.apply(params["edit"])
 
-    async with light_server() as client:
-        client.handlers["workspace/applyEdit"] = apply
+    async def make_bar(_: Any) -> None:
+        await asyncio.sleep(bars.random() * 0.03)
+
+    bars = Random(0)
+    async with light_server(capabilities={"window": {"workDoneProgress": True}}) as client:
+        client.handlers.update({"workspace/applyEdit": apply, "window/workDoneProgress/create": make_bar})
         seeds = count()
 
         async def work() -> list[tuple[int, int]]:

@@ -33,6 +33,7 @@ class Typist:
         self.applied: Counter[str] = Counter()
         self.stale = self.under_way = 0  # edits refused, edits received but not made yet
         self.tags = 0
+        self.meant: dict[str, str] = {}  # by tag, the line that its edit was asked for, if all of it was
         self.open()
 
     def open(self) -> None:
@@ -73,7 +74,7 @@ class Typist:
 
     def apply(self, edit: Any) -> dict[str, Any]:
         """Answer to workspace/applyEdit. Raises AssertionError for an edit that does more than put its tag in,
-        take it out or exchange it."""
+        take it out or exchange it, or does so in another line than the one that was meant."""
         (change,) = edit["documentChanges"]
         if change["textDocument"]["version"] != self.version:
             self.stale += 1
@@ -83,11 +84,17 @@ class Typist:
         assert TAG.sub("", self.text) == TAG.sub("", before), (before, change)
         had, has = (Counter(TAG.findall(text)) for text in (before, self.text))
         assert len(list((has - had).elements())) + len(list((had - has).elements())) <= 2
-        for tag, _ in (has - had).elements():
+        for tag, kind in (has - had).elements():
             self.applied[tag] += 1
+            line = self.line_with(f" #{tag}{kind};")
+            assert TAG.sub("", line) == self.meant.get(tag, TAG.sub("", line)), (line, self.meant)
         ordered = sorted(change["edits"], key=lambda e: (e["range"]["start"]["line"], e["range"]["start"]["character"]))
         self.tell([{"range": e["range"], "text": e["newText"]} for e in reversed(ordered)])
         return {"applied": True}
+
+    def line_with(self, text: str) -> str:
+        found = (self.buffer.line(number) for number in range(len(self.buffer.lines())))
+        return next(line for line in found if text in line)
 
     # Requests
 
@@ -104,10 +111,13 @@ class Typist:
         """An edit command; its request id, its tag, the future answer."""
         self.tags += 1
         tag = f"t{self.uri.rsplit('/', 1)[1].removesuffix('.py')}_{self.tags}"
+        where = self.lines()
+        if command != "redraft.fill" or where["start"]["line"] < where["end"]["line"]:
+            self.meant[tag] = TAG.sub("", self.buffer.line(where["start"]["line"]))
         argument = {
             "uri": self.uri,
             "version": self.version,
-            "range": self.lines(),
+            "range": where,
             "instruction": json.dumps({"tag": tag, **wishes}),
         }
         params = {"command": command, "arguments": [argument]}
