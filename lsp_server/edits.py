@@ -44,6 +44,12 @@ class Suggestions:
     index: int
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of those who want another one
 
+    def stand_at(self, document: Document, line: int) -> bool:
+        """Whether `line` has some of the one in place, which nobody has edited since."""
+        start, end = self.region.start, self.region.end
+        first, last = document.position(start).line, document.position(max(start, end - 1)).line
+        return first <= line <= last and self.region.intact and document.text[start:end] == self.texts[self.index]
+
 
 class CannotEdit(Exception):
     """Why nothing was changed: one line for the user."""
@@ -176,9 +182,9 @@ def make_request(
     instruction, message = argument.get("instruction"), argument.get("message")
     diagnostics: tuple[Diagnostic, ...] = ()
     if isinstance(message, str):
-        where = argument["range"]["start"]
-        line = int(where["line"]) + len(LINE_END.findall(above))
-        diagnostics = (Diagnostic(line, int(where["character"]), message[:500]),)
+        line, character = (int(argument["range"]["start"][name]) for name in ("line", "character"))
+        column = document.offset(lsp.Position(line, character)) - document.line_bounds(line)[0]  # in code points
+        diagnostics = (Diagnostic(line + len(LINE_END.findall(above)), column, message[:500]),)
     return EditRequest(
         intent,
         above + document.text[:start],

@@ -75,8 +75,10 @@ def register_features(server: RedraftServer) -> None:
         if server.excluded(document.uri) and not can_disable:
             return []
         settings = server.settings_of(document.uri)
-        reason = disabled if can_disable else None
-        return code_actions(document, params, settings, reason, tag, server.syntax_errors(document))
+        reason, own = disabled if can_disable else None, server.syntax_errors(document)
+        kept = server.suggestions.get(document.uri)
+        alternatives = kept is not None and kept.stand_at(document, params.range.start.line)
+        return code_actions(document, params, settings, reason, tag, own, alternatives)
 
     @server.feature(
         lsp.TEXT_DOCUMENT_DIAGNOSTIC, lsp.DiagnosticOptions(inter_file_dependencies=False, workspace_diagnostics=False)

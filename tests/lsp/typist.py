@@ -86,15 +86,16 @@ class Typist:
         assert len(list((has - had).elements())) + len(list((had - has).elements())) <= 2
         for tag, kind in (has - had).elements():
             self.applied[tag] += 1
-            line = self.line_with(f" #{tag}{kind};")
-            assert TAG.sub("", line) == self.meant.get(tag, TAG.sub("", line)), (line, self.meant)
+            before = TAG.sub("", self.line_before(f" #{tag}{kind};"))
+            assert before.endswith(self.meant.get(tag, "")), (before, self.meant)
         ordered = sorted(change["edits"], key=lambda e: (e["range"]["start"]["line"], e["range"]["start"]["character"]))
         self.tell([{"range": e["range"], "text": e["newText"]} for e in reversed(ordered)])
         return {"applied": True}
 
-    def line_with(self, text: str) -> str:
-        found = (self.buffer.line(number) for number in range(len(self.buffer.lines())))
-        return next(line for line in found if text in line)
+    def line_before(self, mark: str) -> str:
+        """What stands in front of a mark in its line."""
+        lines = (self.buffer.line(number) for number in range(len(self.buffer.lines())))
+        return next(line.partition(mark)[0] for line in lines if mark in line)
 
     # Requests
 
