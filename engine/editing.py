@@ -110,21 +110,25 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     region = normalise(request.prefix, request.span, request.suffix)
     deadline = started + request.deadline_ms / 1000 if request.deadline_ms else float("inf")
     parsed = is_checked(request.language) and parses(region, region.span, request.language)
-    done = ""
+    done, score = "", 0.0  # the blocks before, and the score of the last of them that was changed
     passes = steps = 0
     late = False
-    finalists: list[Child] = []
+    texts: list[tuple[str, float]] = []
     blocks = split_blocks(region.span, denoiser)
     for i, block in enumerate(blocks):
         rest = "".join(blocks[i + 1 :])
         work = block_work(
             request, denoiser, region, region.prefix + done, block, rest + region.suffix, parsed, deadline
         )
-        finalists = yield from edit_block(work, block, final=i == len(blocks) - 1)
+        finalists = yield from edit_block(work, block, final=not rest)
         passes, steps, late = passes + work.passes, steps + work.steps, late or work.late
-        if i < len(blocks) - 1:
-            done += work.text(finalists[0].canvas) if finalists else block
-    texts = [(done + denoiser.vocabulary.decode(child.canvas), child.score) for child in finalists]
+        if late or not rest:
+            kept = [] if finalists or done == "".join(blocks[:i]) else [(done + block + rest, score)]
+            texts = [(done + work.text(child.canvas) + rest, child.score) for child in finalists] or kept
+            break
+        done, score = (
+            (done + work.text(finalists[0].canvas), finalists[0].score) if finalists else (done + block, score)
+        )
     candidates = rank(texts, region, request)
     reason = "deadline" if late else "done" if candidates else "unchanged"
     return EditResult(candidates, steps, passes, 1000 * (time.monotonic() - started), reason)

@@ -23,12 +23,14 @@ Manners = Literal["strict", "lying"]
 class Typist:
     """One open file. `applied` counts the edits made in it by tag (see `tests.service.light_engine`)."""
 
-    def __init__(self, client: RawClient, uri: str, rng: Random, manners: Manners, delay_s: float) -> None:
+    def __init__(
+        self, client: RawClient, uri: str, rng: Random, manners: Manners, delay_s: float, encoding: str = "utf-16"
+    ) -> None:
         self.client, self.uri, self.rng, self.manners, self.delay_s = client, uri, rng, manners, delay_s
         eol = rng.choice(EOLS)
         lines = [f"{rng.choice('abc漢🙂')}{i} = {rng.randint(0, 99)}" for i in range(rng.randint(1, 9))]
         text = "".join(line + (eol if rng.random() < 0.9 else rng.choice(EOLS)) for line in lines)
-        self.buffer = ReferenceBuffer(text if rng.random() < 0.7 else text.rstrip("\r\n"), "utf-16")
+        self.buffer = ReferenceBuffer(text if rng.random() < 0.7 else text.rstrip("\r\n"), encoding)
         self.version = 1
         self.applied: Counter[str] = Counter()
         self.stale = self.under_way = 0  # edits refused, edits received but not made yet
