@@ -6,6 +6,7 @@ used, which an editor's tool must not do unasked."""
 from __future__ import annotations
 
 import re
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from engine.conflicts import conflict_lines
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node, Parser, Tree
 
 # LSP language identifiers (LSP 3.17, `TextDocumentItem`) -> names of grammars.
 GRAMMARS = {
@@ -44,6 +45,12 @@ GRAMMARS = {
     "yaml": "yaml",
 }
 MAX_STATEMENT = 20  # lines that a region may grow to
+PATIENCE_S = 2.0  # some grammars take minutes over a few kilobytes that are not of their language
+# Scanners that keep their state in 1,024 bytes and end the process when it does not fit: YAML's has four a level of
+# indentation, Kotlin's one a string.
+YAML_LEVELS = re.compile(r"^\s+|[-?:](?=\s|$)")
+MAX_YAML_LEVELS = 200
+MAX_KOTLIN_TEMPLATES = 1000
 
 
 LEFT_OPEN = re.compile("was never closed|unterminated triple-quoted")  # CPython's words, 3.10 and later
@@ -91,7 +98,10 @@ def python_fault(text: str) -> SyntaxFault | None:
 def grammar_fault(text: str, grammar: str) -> SyntaxFault | None:
     """The first error or missing token in the tree of `text`."""
     source = text.encode("utf-8", "surrogatepass")
-    root = parser_of(grammar).parse(source).root_node
+    tree = tree_of(text, grammar)
+    if tree is None:
+        return SyntaxFault(0, 0, "too involved to be checked")
+    root = tree.root_node
     if not root.has_error:
         return None
     node = next(faulty(root), root)
@@ -102,22 +112,41 @@ def grammar_fault(text: str, grammar: str) -> SyntaxFault | None:
 
 
 def faulty(node: Node) -> Iterator[Node]:
-    """Error and missing nodes below `node`, in the order of the text."""
-    for child in node.children:
+    """Error and missing nodes below `node`, in the order of the text. No recursion: code nests deeper than we may."""
+    ahead = node.children[::-1]
+    while ahead:
+        child = ahead.pop()
         if child.is_error or child.is_missing:
             yield child
         elif child.has_error:
-            yield from faulty(child)
+            ahead += child.children[::-1]
+
+
+def tree_of(text: str, grammar: str) -> Tree | None:
+    """None where the parser must not be asked, or takes too long."""
+    if (grammar == "yaml" and yaml_levels(text) > MAX_YAML_LEVELS) or (
+        grammar == "kotlin" and text.count("${") > MAX_KOTLIN_TEMPLATES
+    ):
+        return None
+    source, parser, give_up = text.encode("utf-8", "surrogatepass"), parser_of(grammar), time.monotonic() + PATIENCE_S
+    try:
+        return parser.parse(lambda at, _: source[at:], progress_callback=lambda _, __: time.monotonic() > give_up)
+    except ValueError:
+        parser.reset()  # or it would go on where it stopped
+        return None
+
+
+def yaml_levels(text: str) -> int:
+    """At most so many levels of indentation are open at once: each needs a column of its own, and what opens it."""
+    return max(sum(map(len, YAML_LEVELS.findall(line))) for line in text.split("\n"))
 
 
 def statement_lines(text: str, first: int, last: int, language: str) -> tuple[int, int]:
     """The lines of the smallest piece of syntax that holds lines `first` to `last` (0-based, inclusive), unless it
     is long or has an error: then the lines themselves, and the conflicts of a merge that they touch."""
     first, last = conflict_lines(text, first, last)
-    if language not in GRAMMARS:
-        return first, last
-    node: Node | None = parser_of(GRAMMARS[language]).parse(text.encode("utf-8", "surrogatepass")).root_node
-    found = first, last
+    tree = tree_of(text, GRAMMARS[language]) if language in GRAMMARS else None
+    node, found = tree.root_node if tree else None, (first, last)
     while node is not None and node.start_point.row <= first and last <= node.end_point.row:
         rows = node.end_point.row - node.start_point.row
         if rows < MAX_STATEMENT and not node.has_error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from lsprotocol import types as lsp
@@ -11,6 +12,8 @@ from lsp_server.text import Document
 
 FIX_ALL = "source.fixAll.redraft"
 HOLES = ("...", "pass", "TODO")
+# In Python, as a value: `return ...` and `def f(): ...`, but neither `Tuple[int, ...]` nor `x[..., 0]`.
+ELLIPSIS = re.compile(r"(?<![\w.\[])\.\.\.(?![\w.\],])")
 KINDS = (lsp.CodeActionKind.RefactorRewrite, lsp.CodeActionKind.QuickFix, FIX_ALL)
 
 
@@ -21,9 +24,10 @@ def code_actions(
     disabled: str | None,
     tag: bool,
     own: list[lsp.Diagnostic],
+    alternatives: bool,
 ) -> list[lsp.CodeAction]:
     """What can be done at `params.range`. `disabled`: why nothing can be done now, in words. `own`: our
-    diagnostics of the document."""
+    diagnostics of the document. `alternatives`: its last edit, which others may take the place of, stands here."""
     if not settings.code_action_enable:
         return []
     wanted = params.context.only
@@ -69,9 +73,13 @@ def code_actions(
             )
         if not params.context.diagnostics:
             offer("Fix selection", lsp.CodeActionKind.RefactorRewrite, "redraft.fix", {"range": selection})
+        offer("Fill selection", lsp.CodeActionKind.RefactorRewrite, "redraft.fill", {"range": selection})
     hole = hole_at(document, params.range.start)
     if hole:
         offer("Fill here", lsp.CodeActionKind.RefactorRewrite, "redraft.fill", {"range": plain_range(hole)})
+    if alternatives:
+        offer("Next suggestion", lsp.CodeActionKind.RefactorRewrite, "redraft.nextSuggestion", {})
+        offer("Previous suggestion", lsp.CodeActionKind.RefactorRewrite, "redraft.previousSuggestion", {})
     if own:
         where = {"range": plain_range(own[0].range), "message": own[0].message, "all": True}
         offer("Fix all syntax errors with Redraft", FIX_ALL, "redraft.fix", where)
@@ -101,10 +109,13 @@ def plain_range(value: lsp.Range) -> dict[str, Any]:
 
 
 def hole_at(document: Document, position: lsp.Position) -> lsp.Range | None:
-    """The line of `position` without its ending, when it is a placeholder and nothing else."""
+    """The placeholder that the line of `position` consists of, without its indentation; in Python also a `...` at the
+    cursor."""
     start, end = document.line_bounds(position.line)
     content = document.text[start:end].rstrip("\r\n")
     bare = content.strip()
     if bare in HOLES or bare.startswith(("# TODO", "// TODO")):
-        return document.range(start, start + len(content))
-    return None
+        return document.range(start + content.index(bare), start + len(content))
+    at = document.offset(position) - start
+    found = ELLIPSIS.finditer(content) if document.language == "python" else ()
+    return next((document.range(start + m.start(), start + m.end()) for m in found if m.start() <= at <= m.end()), None)

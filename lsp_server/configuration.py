@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SETTLE_S = 0.2  # editors write a file in several steps
 ANSWER_S = 5.0
+MAX_TOLD = 5  # problems at once, each a message on the user's screen
 
 
 class Configuration:
@@ -35,6 +36,7 @@ class Configuration:
         self._options: Any = None
         self._pushed: Any = None
         self._folders: dict[str, Settings] = {}  # by plain URI; "" is everywhere else
+        self._projects: dict[Path, Any] = {}  # the trees of the projects' own files
         self._standing: set[str] = set()  # problems that the user has been told of
         self._reloads = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -78,7 +80,8 @@ class Configuration:
         """Reads all layers anew. They come into force together: an `exclude` must not lapse meanwhile."""
         self._reloads += 1
         number = self._reloads
-        folders = [*(self._server.workspace.folders if self._server.workspace else {}), ""]
+        workspace = self._server.workspace
+        folders = [*(workspace.folders or filter(None, [workspace.root_uri])), ""]  # older clients have a root alone
         trees = await self._editor_trees(folders)
         if number != self._reloads:
             return  # a newer one has fresher answers
@@ -109,16 +112,19 @@ class Configuration:
         settings, problems = trusted_part(self.client), list[str]()
         if path:
             project, problems = project_settings(path)
-            settings, found = updated(settings, project)
+            if project is not None:  # half-written, it must not take an `exclude` away
+                self._projects[path] = project
+            settings, found = updated(settings, self._projects.get(path))
             problems = problems + found
         settings, found = updated(settings, tree)
         return settings, problems + found
 
     def _report(self, problems: Sequence[str]) -> None:
         """Each problem once, and again when it comes back after it was mended."""
-        for problem in dict.fromkeys(problems):
-            if problem not in self._standing:
-                self._server.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Warning, problem))
+        fresh = [problem for problem in dict.fromkeys(problems) if problem not in self._standing]
+        more = [f"redraft: {len(fresh) - MAX_TOLD} more settings are wrong"] if len(fresh) > MAX_TOLD else []
+        for problem in fresh[:MAX_TOLD] + more:
+            self._server.window_show_message(lsp.ShowMessageParams(lsp.MessageType.Warning, problem))
         self._standing = set(problems)
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ the region only move it.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +21,7 @@ from lsp_server.diagnostics import checked_as
 from lsp_server.diffs import minimal_edits
 from lsp_server.fix_all import mend_all
 from lsp_server.jobs import Job
+from lsp_server.progress import Progress
 from lsp_server.text import LINE_END, Awaited, Document, Tracked
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ MAX_DOCUMENT = 1_000_000  # characters
 CONTEXT_LINES = 1  # lines before a fault that a fix may change too: parsers report late
 ANSWERED_WITHIN_S = 30.0  # by the editor, when it has nobody to ask
 APPLIED_WITHIN_S = 2.0  # seen in the text, after the editor has answered
-SHOWN_WITHIN_S = 2.0  # a progress bar, else the edit goes on without one
 TITLES = {"fix": "Fix", "rewrite": "Rewrite", "fill": "Fill"}
 
 
@@ -45,53 +44,70 @@ class Suggestions:
     index: int
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of those who want another one
 
+    def stand_at(self, document: Document, line: int) -> bool:
+        """Whether `line` has some of the one in place, which nobody has edited since."""
+        start, end = self.region.start, self.region.end
+        first, last = document.position(start).line, document.position(max(start, end - 1)).line
+        return first <= line <= last and self.region.intact and document.text[start:end] == self.texts[self.index]
+
 
 class CannotEdit(Exception):
     """Why nothing was changed: one line for the user."""
 
 
+def take_region(document: Document, intent: Intent, argument: dict[str, Any]) -> Tracked:
+    """What may change, from now on tracked: before anything is awaited, since the next message may move it.
+
+    Raises CannotEdit."""
+    return document.track(*((0, len(document.text)) if argument.get("all") else region_of(document, intent, argument)))
+
+
 async def run_edit(
-    server: RedraftServer, document: Document, intent: Intent, argument: dict[str, Any], job: Job
+    server: RedraftServer, document: Document, intent: Intent, argument: dict[str, Any], region: Tracked, job: Job
 ) -> dict[str, Any]:
     """The whole edit. Returns {applied, reason, ...}; every failure is shown to the user as well."""
-    progress = await Progress.begin(server, job, f"Redraft: {TITLES[intent]}")
-    server.set_status(busy=True, message=f"{TITLES[intent]} under way")
-    region: Tracked | None = None
+    progress, under_way = Progress(server, job), f"{TITLES[intent]} under way"
+    first = under_way if server.link.serving else "loading the model"
+    server.set_status(busy=True, message=first)
     try:
-        start, end = (0, len(document.text)) if argument.get("all") else region_of(document, intent, argument)
-        region = document.track(start, end)
-        sent = job.drawn = document.text[start:end]
+        sent = job.drawn = document.text[region.start : region.end]
 
         def show(state: DenoisingState) -> None:
+            server.set_status(busy=True, message=under_way)
             progress.report(state)
             if not argument.get("all"):
                 server.notify_denoise(document, region, job, state)
 
-        async def edit(draft: Document, start: int, end: int, argument: dict[str, Any]) -> EditResult:
-            known = server.fixes.known(draft, (start, end)) if intent == "fix" else None
-            request = make_request(server, draft, intent, argument, start, end)
-            return known or await server.link.edit(request, document.uri, show)
+        def question(draft: Document, argument: dict[str, Any], span: tuple[int, int]) -> EditRequest | EditResult:
+            known = server.fixes.known(draft, span) if intent == "fix" else None
+            return known or make_request(server, draft, intent, argument, *span)
+
+        async def answer(asked: EditRequest | EditResult) -> EditResult:
+            return asked if isinstance(asked, EditResult) else await server.link.edit(asked, document.uri, show)
 
         async def mend(draft: Document, fault: lsp.Diagnostic) -> tuple[int, int, EditResult]:
             where = {"range": plain_range(fault.range), "message": fault.message}
-            start, end = region_of(draft, "fix", where)
-            return start, end, await edit(draft, start, end, where)
+            span = region_of(draft, "fix", where)
+            return *span, await answer(question(draft, where, span))
 
-        result = await (mend_all(document, mend) if argument.get("all") else edit(document, start, end, argument))
-        if not result.candidates:
+        asked = None if argument.get("all") else question(document, argument, (region.start, region.end))
+        await progress.begin(f"Redraft: {TITLES[intent]}", first)
+        result = await (answer(asked) if asked else mend_all(document, mend))
+        candidates = tuple(candidate for candidate in result.candidates if candidate.text != sent)
+        if not candidates:
             raise CannotEdit(f"{TITLES[intent]}: no better text was found, nothing was changed")
         proposed = None
         if argument.get("apply") is False:
-            proposed = proposal(server, document, region, sent, result.candidates)
+            proposed = proposal(server, document, region, sent, candidates)
         else:
             job.applying = True  # too late to cancel: the answer must say what became of the edit
-            await apply(server, document, region, sent, result.candidates[0].text, f"Redraft {intent}")
-            remember(server, document, region, sent, result.candidates)
+            await apply(server, document, region, sent, candidates[0].text, f"Redraft {intent}")
+            remember(server, document, region, sent, candidates)
         settle(server, job)
         return {
             "applied": proposed is None,
             "proposal": proposed,
-            "candidates": len(result.candidates),
+            "candidates": len(candidates),
             "steps": result.steps,
             "forwardPasses": result.forward_passes,
             "milliseconds": round(result.elapsed_ms, 1),
@@ -110,9 +126,6 @@ async def run_edit(
         raise
     finally:
         progress.end()
-        kept = server.suggestions.get(document.uri)
-        if region and not (kept and kept.region is region):
-            document.release(region)
 
 
 def settle(
@@ -169,9 +182,9 @@ def make_request(
     instruction, message = argument.get("instruction"), argument.get("message")
     diagnostics: tuple[Diagnostic, ...] = ()
     if isinstance(message, str):
-        where = argument["range"]["start"]
-        line = int(where["line"]) + len(LINE_END.findall(above))
-        diagnostics = (Diagnostic(line, int(where["character"]), message[:500]),)
+        line, character = (int(argument["range"]["start"][name]) for name in ("line", "character"))
+        column = document.offset(lsp.Position(line, character)) - document.line_bounds(line)[0]  # in code points
+        diagnostics = (Diagnostic(line + len(LINE_END.findall(above)), column, message[:500]),)
     return EditRequest(
         intent,
         above + document.text[:start],
@@ -307,37 +320,3 @@ async def switch(server: RedraftServer, document: Document, by: int) -> dict[str
             return server.refuse(str(error))
         kept.index = index
     return {"applied": True, "suggestion": index, "of": len(kept.texts) - 1}
-
-
-class Progress:
-    """Work-done progress of one job: step k of K, cancellable."""
-
-    def __init__(self, server: RedraftServer, token: int | str | None) -> None:
-        self._server, self._token = server, token
-
-    @classmethod
-    async def begin(cls, server: RedraftServer, job: Job, title: str) -> Progress:
-        window = server.client_capabilities.window
-        if job.token is None and window and window.work_done_progress:
-            token = f"redraft-{uuid.uuid4()}"
-            try:
-                await asyncio.wait_for(server.work_done_progress.create_async(token), SHOWN_WITHIN_S)
-                job.token = token
-            except Exception:  # a client that refuses progress, or is silent, still gets its edit
-                job.token = None
-        progress = cls(server, job.token)
-        if job.token is not None:
-            value = lsp.WorkDoneProgressBegin(title, cancellable=True, message="starting", percentage=0)
-            server.work_done_progress.begin(job.token, value)
-        return progress
-
-    def report(self, state: DenoisingState) -> None:
-        if self._token is not None:
-            share = round(100 * state.step / max(1, state.of))
-            value = lsp.WorkDoneProgressReport(message=f"step {state.step} of {state.of}", percentage=min(100, share))
-            self._server.work_done_progress.report(self._token, value)
-
-    def end(self) -> None:
-        if self._token is not None:
-            self._server.work_done_progress.end(self._token, lsp.WorkDoneProgressEnd())
-            self._server.work_done_progress.tokens.pop(self._token, None)

@@ -21,7 +21,7 @@ class EngineLink:
         self.options = EngineOptions()
         self.stopped = False  # by the user: only what the user asks for starts it again
         self._client: EngineClient | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._loading = False
         self._may_stand_in = False
@@ -42,7 +42,20 @@ class EngineLink:
     @property
     def loading(self) -> bool:
         """The engine is starting, or has not answered since it said that it loads its model."""
-        return self._connecting.locked() or (self._loading and bool(self._client and not self._client.closed))
+        return self._starting or (self._loading and self._connected)
+
+    @property
+    def serving(self) -> bool:
+        """An edit need wait neither for an engine nor for its model."""
+        return self._connected and not self._loading
+
+    @property
+    def _starting(self) -> bool:
+        return self._connecting is not None and not self._connecting.done()
+
+    @property
+    def _connected(self) -> bool:
+        return self._client is not None and not self._client.closed
 
     def configure(self, settings: Settings) -> None:
         """A change of engine closes the present connection; the next request makes another."""
@@ -57,6 +70,8 @@ class EngineLink:
         if (options, settings.engine_fallback) != (self.options, self._may_stand_in):
             self.options, self._may_stand_in = options, settings.engine_fallback
             self._status = self._away = None
+            if self._connecting:
+                self._connecting.cancel()
             if self._client:
                 task = asyncio.create_task(self._client.close())
                 self._closing.add(task)
@@ -65,23 +80,29 @@ class EngineLink:
 
     async def client(self) -> EngineClient:
         """Raises EngineUnavailable."""
-        async with self._connecting:
-            if self._client is None or self._client.closed:
-                self.stopped = False
-                self._client = await self._connect()
-                self._status = self._client.status_at_start
-                self._loading = self._status is not None and self._status.state == "loading"
-            return self._client
+        self.stopped = False
+        while self._client is None or self._client.closed:
+            if self._connecting is None or self._connecting.done():
+                self._connecting = asyncio.create_task(self._connect())
+            connecting = self._connecting
+            await asyncio.wait([connecting])  # an engine that starts goes on when the edit that wanted it is cancelled
+            if self.stopped:
+                raise EngineUnavailable("the engine was stopped")
+            if not connecting.cancelled():
+                connecting.result()
+        return self._client
 
-    async def _connect(self) -> EngineClient:
+    async def _connect(self) -> None:
         self._away = None
         try:
-            return await EngineClient.connect(self.options)
+            client = await EngineClient.connect(self.options)
         except EngineUnavailable as error:
             if not (self.options.url and self._may_stand_in):
                 raise
             self._away = f"an engine of this machine stands in: {error}"
-            return await EngineClient.connect(replace(self.options, url=None))
+            client = await EngineClient.connect(replace(self.options, url=None))
+        self._client, self._status = client, client.status_at_start
+        self._loading = self._status is not None and self._status.state == "loading"
 
     async def edit(
         self, request: EditRequest, document: str, on_state: Callable[[DenoisingState], None] | None
@@ -117,15 +138,22 @@ class EngineLink:
         return status
 
     async def stop(self) -> None:
-        """Stops the engine if one of this machine is running, never starts one, and takes leave of another's."""
-        if self._client and not self._client.closed:
-            if self.options.url and not self._away:
-                await self._client.close()
-            else:
-                await self._client.stop()
-        self._client = self._status = None
+        """Stops the engine of this machine, whoever started it, one that is starting included; never starts one, and
+        only takes leave of an engine elsewhere. Raises EngineUnavailable when there is none."""
         self.stopped = True
+        if self._connecting:
+            await asyncio.wait([self._connecting])
+        client, self._client, self._status = self._client, None, None
+        if self.options.url and not self._away:
+            if client:
+                await client.close()
+            return
+        if client is None or client.closed:
+            client = await EngineClient.connect(replace(self.options, url=None, start=False))
+        await client.stop()
 
     async def close(self) -> None:
+        if self._connecting:
+            self._connecting.cancel()
         if self._client:
             await self._client.close()

@@ -12,8 +12,9 @@ from pygls.exceptions import JsonRpcInvalidParams
 
 from engine.service.client import EngineFailure, EngineUnavailable
 from lsp_server.actions import KINDS, code_actions
-from lsp_server.edits import Intent, run_edit, switch, warm
+from lsp_server.edits import CannotEdit, Intent, run_edit, switch, take_region, warm
 from lsp_server.inline import inline_completions
+from lsp_server.protocol import WORK_DONE_TOKEN
 from lsp_server.server import RedraftServer
 from lsp_server.text import Document
 
@@ -74,8 +75,10 @@ def register_features(server: RedraftServer) -> None:
         if server.excluded(document.uri) and not can_disable:
             return []
         settings = server.settings_of(document.uri)
-        reason = disabled if can_disable else None
-        return code_actions(document, params, settings, reason, tag, server.syntax_errors(document))
+        reason, own = disabled if can_disable else None, server.syntax_errors(document)
+        kept = server.suggestions.get(document.uri)
+        alternatives = kept is not None and kept.stand_at(document, params.range.start.line)
+        return code_actions(document, params, settings, reason, tag, own, alternatives)
 
     @server.feature(
         lsp.TEXT_DOCUMENT_DIAGNOSTIC, lsp.DiagnosticOptions(inter_file_dependencies=False, workspace_diagnostics=False)
@@ -101,9 +104,18 @@ def register_edit_commands(server: RedraftServer) -> None:
         version = argument.get("version")
         if isinstance(version, int) and document.version not in (None, version):
             return server.refuse("the file has changed since this was offered: run it again")
-        token = argument.get("workDoneToken")
+        try:
+            region = take_region(document, intent, argument)
+        except CannotEdit as error:
+            return server.refuse(str(error))
+        token = argument.get("workDoneToken", WORK_DONE_TOKEN.get())
         job = server.jobs.create(document.uri, server.protocol.msg_id, token if isinstance(token, (int, str)) else None)
-        return await server.jobs.run(job, run_edit(server, document, intent, argument, job))
+        try:
+            return await server.jobs.run(job, run_edit(server, document, intent, argument, region, job))
+        finally:
+            kept = server.suggestions.get(document.uri)
+            if not (kept and kept.region is region):
+                document.release(region)
 
     @server.command("redraft.fix")
     async def fix(argument: Any = None) -> dict[str, Any]:
@@ -181,6 +193,7 @@ def register_engine_commands(server: RedraftServer) -> None:
             server.set_status(busy=True, message="loading the model")
             status = await server.link.ready()
             server.set_status(busy=False, message=f"ready: {status.model}")
+            server.diagnose_all()
         except (EngineUnavailable, EngineFailure) as error:
             server.set_status(busy=False, kind="Error", message=str(error), command="redraft.restartEngine")
         return server.status

@@ -60,11 +60,11 @@ class Fixes:
         """For a client that pulls: of the text as it is when typing pauses."""
         while self._server.documents.get(document.uri) is document:
             search = self._search(document)
-            try:
-                return await asyncio.shield(search)
-            except asyncio.CancelledError:
-                if self._searches.get(document.uri) is search:
-                    raise  # not superseded: the client has no use for the answer, or the server ends
+            await asyncio.wait([search])
+            if not search.cancelled():
+                return search.result()
+            if self._searches.get(document.uri) is search:
+                raise asyncio.CancelledError  # not superseded: the server ends
         return []
 
     def known(self, document: Document, region: tuple[int, int]) -> EditResult | None:
@@ -79,10 +79,12 @@ class Fixes:
         return self._searches[document.uri]
 
     async def _look(self, document: Document) -> list[lsp.Diagnostic]:
-        settings, unwanted = self._server.settings_of(document.uri), self._server.link.stopped
-        if unwanted or not settings.diagnostics_enable or self._server.excluded(document.uri):
+        settings = self._server.settings_of(document.uri)
+        if not settings.diagnostics_enable or self._server.excluded(document.uri):
             return []
         await asyncio.sleep(PAUSE_S)
+        if self._server.link.stopped:
+            return []
         for fault in syntax_diagnostics(document, settings.diagnostics_severity):
             verified = await self._verify(document, fault)
             if verified:

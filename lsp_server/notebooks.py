@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
 
 SYNC = lsp.NotebookDocumentSyncOptions([lsp.NotebookDocumentFilterWithCells([lsp.NotebookCellLanguage("python")])])
+CELL = "vscode-notebook-cell:"
 CONTEXT = 20_000  # characters of other cells that the engine is given
 
 
@@ -50,6 +51,14 @@ class Notebooks:
         self._cells.pop(params.notebook_document.uri, None)
         for cell in params.cell_text_documents:
             self._server.close_document(cell.uri)
+
+    def book_of(self, uri: str) -> str:
+        """The notebook of a cell, whose settings and exclusion are the cell's; what is no cell stands for itself."""
+        book = next((book for book, cells in self._cells.items() if uri in cells), uri)
+        if not book.startswith(f"{CELL}/"):
+            return book
+        path = book.removeprefix(CELL).partition("#")[0]  # opened as a plain document
+        return f"file://{path.removeprefix('//')}"
 
     def above(self, document: Document) -> str:
         """The code of the cells above a cell, "" for what is no cell. Cells that do not parse stay out of it: they

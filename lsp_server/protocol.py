@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Generator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types as lsp
@@ -21,6 +23,8 @@ METHOD_NOT_FOUND = lsp.ErrorCodes.MethodNotFound.value
 INVALID_PARAMS = lsp.ErrorCodes.InvalidParams.value
 INTERNAL_ERROR = lsp.ErrorCodes.InternalError.value
 NOT_INITIALIZED = lsp.ErrorCodes.ServerNotInitialized.value
+# Of the command that runs; pygls hands a command its arguments alone.
+WORK_DONE_TOKEN: ContextVar[int | str | None] = ContextVar("work_done_token", default=None)
 
 
 class RedraftProtocol(LanguageServerProtocol):
@@ -143,9 +147,18 @@ class RedraftProtocol(LanguageServerProtocol):
                 future.cancel()
         self._shutdown = True
 
+    @lsp_method(lsp.INITIALIZE)
+    def lsp_initialize(self, params: lsp.InitializeParams) -> Generator[Any, Any, lsp.InitializeResult]:
+        """As in pygls, and clients may send a token for the progress of a command."""
+        result = yield from super().lsp_initialize(params)
+        if result.capabilities.execute_command_provider:
+            result.capabilities.execute_command_provider.work_done_progress = True
+        return result
+
     @lsp_method(lsp.WORKSPACE_EXECUTE_COMMAND)
     def lsp_workspace__execute_command(self, params: lsp.ExecuteCommandParams) -> Any:
         """pygls takes an empty list of arguments for one too few, default or not."""
+        WORK_DONE_TOKEN.set(params.work_done_token)
         params.arguments = params.arguments or None
         return (yield from super().lsp_workspace__execute_command(params))
 

@@ -137,7 +137,7 @@ class RedraftServer(LanguageServer):
     # Settings
 
     def settings_of(self, uri: str) -> Settings:
-        return self.configuration.of(uri)
+        return self.configuration.of(self.notebooks.book_of(uri))
 
     def diagnose_all(self) -> None:
         """After a change of settings; a client that pulls diagnostics is asked to pull them again."""
@@ -150,7 +150,7 @@ class RedraftServer(LanguageServer):
     # What the user sees
 
     def excluded(self, uri: str) -> str | None:
-        return excluded_by(uri, self.settings_of(uri).exclude)
+        return excluded_by(self.notebooks.book_of(uri), self.settings_of(uri).exclude)
 
     def why_not(self, uri: str) -> str | None:
         """Why no edit of `uri` can be made now, in words."""

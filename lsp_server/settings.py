@@ -103,14 +103,15 @@ TRUSTED_KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 PROJECT_FILES = (".redraft.toml", "pyproject.toml")  # the first that has settings counts
 MAX_PROJECT_FILE = 1_000_000  # bytes
+MAX_DEPTH = 2  # of a setting's key
 # Read by the editors' own clients; known here, so that they are not reported.
 CLIENT_KEYS = ("interpreter", "importStrategy", "trace.server", "logLevel", "showNotifications", "inline.keys")
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """{"a": {"b": 1}} -> ("a.b", 1)."""
+    """{"a": {"b": 1}} -> ("a.b", 1); no setting lies deeper than a hostile tree may."""
     for key, value in tree.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and prefix.count(".") < MAX_DEPTH:
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
@@ -129,7 +130,7 @@ def updated(base: Settings, tree: Any, trusted: bool = False) -> tuple[Settings,
             continue  # a workspace may not choose programs; the client's own copy counts
         if key not in KEYS and key not in TRUSTED_KEYS:
             if key not in CLIENT_KEYS:
-                problems.append(f"redraft.{key} is not a setting; there are: {', '.join((*KEYS, *TRUSTED_KEYS))}")
+                problems.append(f"redraft.{key[:80]} is not a setting; there are: {', '.join((*KEYS, *TRUSTED_KEYS))}")
             continue
         name, parse = KEYS.get(key) or TRUSTED_KEYS[key]
         try:
@@ -145,19 +146,19 @@ def trusted_part(settings: Settings) -> Settings:
     return Settings(**{name: getattr(settings, name) for name, _ in TRUSTED_KEYS.values()})
 
 
-def project_settings(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The project's own tree: `.redraft.toml`, else `[tool.redraft]` of pyproject.toml. A file of the workspace is
-    not to be trusted: whatever it holds, the outcome is a tree or a problem."""
+def project_settings(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """The project's own tree: `.redraft.toml`, else `[tool.redraft]` of pyproject.toml; None where it cannot be read.
+    A file of the workspace is not to be trusted: whatever it holds, the outcome is a tree or a problem."""
     for name in PROJECT_FILES:
         path = folder / name
         try:
             if not path.is_file():
                 continue
             if path.stat().st_size > MAX_PROJECT_FILE:
-                return {}, [f"{name} has more than {MAX_PROJECT_FILE:,} bytes: not read"]
+                return None, [f"{name} has more than {MAX_PROJECT_FILE:,} bytes: not read"]
             tree = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            return {}, [f"{name} cannot be read: {str(error)[:200]}"]
+            return None, [f"{name} cannot be read: {str(error)[:200]}"]
         tool = tree.get("tool")
         found = tree if name == ".redraft.toml" else tool.get("redraft") if isinstance(tool, dict) else None
         if found is not None:

@@ -150,7 +150,10 @@ class Document:
 
     def _replace(self, start: int, end: int, new: str) -> None:
         gone = self.text[start:end]
-        if self.deleted and gone and self.deleted[0] in (start, end):  # key upon key, backwards or forwards
+        if self.deleted and self.deleted[0] in (
+            start,
+            end,
+        ):  # key upon key: backwards, forwards, or its beginning again
             gone = gone + self.deleted[1] if self.deleted[0] == end else self.deleted[1] + gone
         rest = gone[len(new) :] if gone.startswith(new) else ""  # a selection may be replaced by its own beginning
         self.deleted = (start + len(new), rest) if rest else None

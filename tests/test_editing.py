@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from engine.editing import edit_session, run_session
+from engine.editing import edit_session, run_session, split_blocks
 from engine.errors import EditError
 from engine.languages import python_fault
 from engine.messages import EditRequest
@@ -82,6 +84,26 @@ def test_a_long_span_is_edited_block_by_block(denoiser) -> None:
     result = run_session(edit_session(request, denoiser), denoiser)
     for candidate in result.candidates:
         assert candidate.text.startswith("    value_0 = compute(0, offset=0)\n")
+
+
+@pytest.mark.parametrize("broken", [0, 10, 19])
+def test_a_mistake_in_any_block_of_a_long_span_is_mended(denoiser, broken: int) -> None:
+    right = [f"def area{i}(width, height):\n    return (width * height)\n\n\n" for i in range(20)]
+    wrong = [text.replace("height)\n\n", "height\n\n") if i == broken else text for i, text in enumerate(right)]
+    assert len(split_blocks("".join(wrong), denoiser)) > 2
+    request = EditRequest("fix", "", "".join(wrong), "")
+    result = run_session(edit_session(request, denoiser), denoiser)
+    assert result.candidates[0].text == "".join(right)
+
+
+def test_the_blocks_that_the_deadline_leaves_stay_as_they_are(denoiser) -> None:
+    """Each block of this one takes the mends by hand some seconds, were all of them tried."""
+    deep = "[" * 3000 + "1 2" + "]" * 3000
+    began = time.process_time()
+    request = EditRequest("fix", "", deep, "", "json", deadline_ms=500)
+    result = run_session(edit_session(request, denoiser), denoiser)
+    assert time.process_time() - began < 12
+    assert result.reason == "deadline"
 
 
 def test_a_deadline_is_kept(denoiser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,40 @@ def test_faults_are_found_where_they_are(language: str) -> None:
     fault = syntax_fault(good.replace(old, new), language)
     assert fault
     assert abs(fault.line - line) <= 1
+
+
+def test_a_fault_deep_inside_is_found() -> None:
+    deep = 3000  # Python's stack is not
+    fault = syntax_fault("[" * deep + "\n1 2" + "]" * deep, "json")
+    assert fault
+    assert fault.line == 1
+
+
+# Unbounded, the first four end the process, the last two take the parser half a minute and more.
+INVOLVED = {
+    "block sequence": ("yaml", "- " * 2000 + "a"),
+    "mappings": ("yaml", "".join(f"{' ' * depth}a:\n" for depth in range(600))),
+    "keys": ("yaml", "? " * 300 + "a: " * 300),
+    "templates": ("kotlin", '"${' * 5000),
+    "operators": ("c", "<!--" * 3000),
+    "functions": ("bash", "fn f(){" * 20_000),
+}
+
+
+@pytest.mark.parametrize("name", INVOLVED)
+def test_a_parser_is_not_overrun(name: str) -> None:
+    language, text = INVOLVED[name]
+    began = time.monotonic()
+    assert syntax_fault(text, language)
+    assert statement_lines(text, 0, 0, language) == (0, 0)
+    assert time.monotonic() - began < 20
+    assert syntax_fault("a: 1\n" if language == "yaml" else "", language) is None  # the next is parsed from its start
+
+
+def test_an_ordinary_yaml_file_is_checked() -> None:
+    text = "a:\n" + "".join(f"  - {{k{i}: 1, l: [1, 2]}}\n" for i in range(500)) + " " * 90 + "# deep\n"
+    assert syntax_fault(text, "yaml") is None
+    assert syntax_fault(text + "b: ]\n", "yaml")
 
 
 def test_columns_are_code_points() -> None:

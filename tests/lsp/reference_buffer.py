@@ -37,6 +37,10 @@ class ReferenceBuffer:
                 start = at + 1
         return [*found, (start, len(units))]
 
+    def line(self, number: int) -> str:
+        start, end = self.lines()[number]
+        return self.data[start * self.size : end * self.size].decode(self.codec)
+
     def index(self, line: int, character: int) -> int:
         """The unit a position stands at."""
         lines = self.lines()

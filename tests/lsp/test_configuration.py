@@ -26,13 +26,14 @@ async def start() -> AsyncIterator[Any]:
     clients: list[RawClient] = []
 
     async def begin(
-        folders: list[Path], capabilities: Any = None, settings: Any = None, handlers: Any = None
+        folders: list[Path], capabilities: Any = None, settings: Any = None, handlers: Any = None, root: Any = None
     ) -> RawClient:
         client = await RawClient.start()
         clients.append(client)
         client.handlers.update(handlers or {})
         named = [{"uri": folder.as_uri(), "name": folder.name} for folder in folders]
-        await client.initialize({"settings": settings or {}}, capabilities, workspaceFolders=named)
+        where = {"rootUri": root.as_uri()} if root else {"workspaceFolders": named}
+        await client.initialize({"settings": settings or {}}, capabilities, **where)
         return client
 
     yield begin
@@ -146,6 +147,72 @@ async def test_folders_have_their_own_settings_and_may_come_and_go(tmp_path: Pat
     client.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": [], "removed": [folder]}})
     await offered(client, second, "")
     await offered(client, first, "one")
+
+
+async def test_a_client_with_a_root_and_no_folders_has_the_settings_of_its_project(tmp_path: Path, start: Any) -> None:
+    (tmp_path / ".redraft.toml").write_text('instructions = ["be brief"]\n')
+    client = await start([], root=tmp_path)
+    uri = (tmp_path / "a.py").as_uri()
+    client.open(uri, "abc = 1\n")
+    await offered(client, uri, "be brief")
+
+
+@pytest.mark.parametrize("synchronised", [True, False])
+async def test_a_cell_has_the_settings_of_its_notebook(tmp_path: Path, start: Any, synchronised: bool) -> None:
+    """Opened within its notebook, or as a plain document by a client that knows no notebooks."""
+    folder = tmp_path / "a b"
+    folder.mkdir()
+    (folder / ".redraft.toml").write_text('exclude = ["private.*"]\ninstructions = ["be brief"]\n')
+    client = await start([folder], DISABLED)
+    for name, expected in (("open", {None}), ("private", {"excluded by private.*"})):
+        book = (folder / f"{name}.ipynb").as_uri()
+        cell = f"{book.replace('file://', 'vscode-notebook-cell:')}#W0sZmlsZQ%3D%3D"
+        if synchronised:
+            cells = [{"kind": 2, "document": cell}]
+            opened = {"uri": book, "notebookType": "jupyter-notebook", "version": 1, "cells": cells}
+            item = {"uri": cell, "languageId": "python", "version": 1, "text": "abc = 1\n"}
+            client.notify("notebookDocument/didOpen", {"notebookDocument": opened, "cellTextDocuments": [item]})
+        else:
+            client.open(cell, "abc = 1\n")
+        await offered(client, cell, "be brief")
+        assert await reasons(client, cell) == expected
+        answer = await client.command("redraft.warm", {"uri": cell, "range": LINE})
+        assert ("excluded" in answer.get("reason", "")) == (name == "private")
+
+
+async def test_a_project_file_that_is_half_written_takes_no_exclusion_away(tmp_path: Path, start: Any) -> None:
+    file, uri = tmp_path / ".redraft.toml", (tmp_path / "private.py").as_uri()
+    file.write_text('exclude = ["private.*"]\n')
+    client = await start([tmp_path], DISABLED)
+    client.open(uri, "abc = 1\n")
+    await until_excluded(client, uri)
+    file.write_text('exclude = ["private.*"\ncandidates')
+    await until(lambda: any("cannot be read" in message for message in warnings(client)))
+    assert await reasons(client, uri) == {"excluded by private.*"}
+    file.write_text('exclude = []\ninstructions = ["be brief"]\n')
+    await offered(client, uri, "be brief")
+    assert await reasons(client, uri) == {None}
+
+
+@pytest.mark.parametrize("text", [".".join("a" * 3000) + " = 1", "".join(f"k{i} = 1\n" for i in range(3000))])
+async def test_a_hostile_project_neither_voids_the_editors_settings_nor_floods_the_screen(
+    tmp_path: Path, start: Any, text: str
+) -> None:
+    (tmp_path / ".redraft.toml").write_text(text)
+    uri = (tmp_path / "private.py").as_uri()
+    client = await start([tmp_path], DISABLED, {"exclude": ["private.*"]})
+    client.open(uri, "abc = 1\n")
+    await until_excluded(client, uri)
+    await until(lambda: client.status.get("message") == "ready")
+    assert 1 <= len(warnings(client)) <= 6
+    assert all(len(message) < 1000 for message in warnings(client))
+    assert await reasons(client, uri) == {"excluded by private.*"}
+
+
+async def until_excluded(client: RawClient, uri: str) -> None:
+    async with asyncio.timeout(ANSWER_WITHIN_S):
+        while await reasons(client, uri) != {"excluded by private.*"}:
+            await asyncio.sleep(0.05)
 
 
 def test_one_path_has_one_spelling() -> None:

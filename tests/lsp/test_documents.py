@@ -71,6 +71,36 @@ async def test_another_language_is_mended_by_its_grammar(client: RawClient) -> N
 
 
 @pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("yaml", "- " * 2000 + "a"),
+        ("kotlin", '"${' * 5000),
+        ("json", "[" * 3000 + "1 2" + "]" * 3000),
+        ("python", "(" * 5000),
+        ("python", "x = " + "-" * 100_000 + "1"),
+        ("python", "x = '\ud800'\n"),
+        ("html", "\0<div>" * 3000),
+    ],
+)
+async def test_no_document_is_too_much_for_a_parser(client: RawClient, language: str, text: str) -> None:
+    """A diagnostic of another server in it is asked to be mended; server and engine go on."""
+    uri, where = (
+        f"file:///hostile.{language}",
+        {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 3}},
+    )
+    client.open(uri, text, language=language)
+    params = {"textDocument": {"uri": uri}, "range": where, "context": {"diagnostics": []}}
+    assert "result" in await client.request("textDocument/codeAction", params)
+    assert "result" in await client.request("textDocument/diagnostic", {"textDocument": {"uri": uri}})
+    argument = {"uri": uri, "range": where, "message": "syntax error", "apply": False}
+    answer = await client.command("redraft.fix", argument)
+    refused = ("no better text", "lone surrogates", "holds NUL", "select less")
+    assert answer.get("proposal") or any(why in answer["reason"] for why in refused), answer
+    engine = (await client.command("redraft.status"))["engine"]
+    assert engine["state"] == "ready"
+
+
+@pytest.mark.parametrize(
     "text",
     ["%matplotlib inline\nx = 1\n", "!ls -l\n", "files = !ls\n", "len?\n", "await task\n", "x = await f()\n"],
 )

@@ -97,6 +97,24 @@ def test_a_selection_typed_over_with_its_own_beginning_is_not_put_back() -> None
     document.apply(lsp.TextDocumentContentChangePartial(where, "su"))
     assert document.puts_back(10, "m(values)")
     assert not document.puts_back(10, "pply")
+    for at, key in ((10, "m"), (11, "(")):  # and typed on, key by key
+        here = lsp.Position(0, at)
+        document.apply(lsp.TextDocumentContentChangePartial(lsp.Range(here, here), key))
+        assert document.puts_back(at + 1, "m(values)"[at - 9 :])
+    assert not document.puts_back(12, "items)")
+    here = lsp.Position(0, 12)
+    document.apply(lsp.TextDocumentContentChangePartial(lsp.Range(here, here), "items"))
+    assert document.deleted is None
+
+
+async def test_a_completion_that_would_restore_what_a_selection_held_is_not_proposed() -> None:
+    async with light_server(capabilities={}, settings={"inline": {"enable": True}}) as client:
+        client.open(URI, "x = 1 #x;\n")
+        type_at(client, 5, " ", 2, deleted=4)  # the comment is selected, and its first characters are typed instead
+        type_at(client, 6, "#", 3)
+        assert await complete(client, 7) == [" #x;", " #x~;"]  # neither is what stood there
+        type_at(client, 5, "", 4, deleted=2)
+        assert await complete(client, 5) == [" #x~;"]
 
 
 def test_an_empty_change_deletes_nothing() -> None:

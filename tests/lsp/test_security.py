@@ -94,6 +94,7 @@ def test_no_setting_of_a_workspace_is_dangerous() -> None:
     [
         "a = " + "[" * 100_000,
         "a = " + "9" * 10_000,
+        f"{'a' * 10_000} = 1",
         "[[[",
         "\ud800",
         "\0",
@@ -102,6 +103,8 @@ def test_no_setting_of_a_workspace_is_dangerous() -> None:
         "[tool.redraft]\ncandidates = 1979-05-27\n",
         "a = 1\n" * MAX_PROJECT_FILE,
         "candidates = nan",
+        ".".join("a" * 3000) + " = 1",
+        "[" + ".".join("a" * 3000) + "]\nb = 1",
     ],
     ids=lambda text: repr(text[:20]),
 )

@@ -23,16 +23,19 @@ Manners = Literal["strict", "lying"]
 class Typist:
     """One open file. `applied` counts the edits made in it by tag (see `tests.service.light_engine`)."""
 
-    def __init__(self, client: RawClient, uri: str, rng: Random, manners: Manners, delay_s: float) -> None:
+    def __init__(
+        self, client: RawClient, uri: str, rng: Random, manners: Manners, delay_s: float, encoding: str = "utf-16"
+    ) -> None:
         self.client, self.uri, self.rng, self.manners, self.delay_s = client, uri, rng, manners, delay_s
         eol = rng.choice(EOLS)
         lines = [f"{rng.choice('abc漢🙂')}{i} = {rng.randint(0, 99)}" for i in range(rng.randint(1, 9))]
         text = "".join(line + (eol if rng.random() < 0.9 else rng.choice(EOLS)) for line in lines)
-        self.buffer = ReferenceBuffer(text if rng.random() < 0.7 else text.rstrip("\r\n"), "utf-16")
+        self.buffer = ReferenceBuffer(text if rng.random() < 0.7 else text.rstrip("\r\n"), encoding)
         self.version = 1
         self.applied: Counter[str] = Counter()
         self.stale = self.under_way = 0  # edits refused, edits received but not made yet
         self.tags = 0
+        self.meant: dict[str, str] = {}  # by tag, the line that its edit was asked for, if all of it was
         self.open()
 
     def open(self) -> None:
@@ -73,7 +76,7 @@ class Typist:
 
     def apply(self, edit: Any) -> dict[str, Any]:
         """Answer to workspace/applyEdit. Raises AssertionError for an edit that does more than put its tag in,
-        take it out or exchange it."""
+        take it out or exchange it, or does so in another line than the one that was meant."""
         (change,) = edit["documentChanges"]
         if change["textDocument"]["version"] != self.version:
             self.stale += 1
@@ -83,11 +86,18 @@ class Typist:
         assert TAG.sub("", self.text) == TAG.sub("", before), (before, change)
         had, has = (Counter(TAG.findall(text)) for text in (before, self.text))
         assert len(list((has - had).elements())) + len(list((had - has).elements())) <= 2
-        for tag, _ in (has - had).elements():
+        for tag, kind in (has - had).elements():
             self.applied[tag] += 1
+            before = TAG.sub("", self.line_before(f" #{tag}{kind};"))
+            assert before.endswith(self.meant.get(tag, "")), (before, self.meant)
         ordered = sorted(change["edits"], key=lambda e: (e["range"]["start"]["line"], e["range"]["start"]["character"]))
         self.tell([{"range": e["range"], "text": e["newText"]} for e in reversed(ordered)])
         return {"applied": True}
+
+    def line_before(self, mark: str) -> str:
+        """What stands in front of a mark in its line."""
+        lines = (self.buffer.line(number) for number in range(len(self.buffer.lines())))
+        return next(line.partition(mark)[0] for line in lines if mark in line)
 
     # Requests
 
@@ -104,10 +114,13 @@ class Typist:
         """An edit command; its request id, its tag, the future answer."""
         self.tags += 1
         tag = f"t{self.uri.rsplit('/', 1)[1].removesuffix('.py')}_{self.tags}"
+        where = self.lines()
+        if command != "redraft.fill" or where["start"]["line"] < where["end"]["line"]:
+            self.meant[tag] = TAG.sub("", self.buffer.line(where["start"]["line"]))
         argument = {
             "uri": self.uri,
             "version": self.version,
-            "range": self.lines(),
+            "range": where,
             "instruction": json.dumps({"tag": tag, **wishes}),
         }
         params = {"command": command, "arguments": [argument]}
