@@ -145,7 +145,7 @@ function M.draw(buf, state, encoding)
   local present = api.nvim_buf_get_lines(buf, first, last + 1, false)
   for i, old in ipairs(present) do
     local line = lines[i] or { text = '', changed = {} }
-    if line.text ~= old then
+    if line.text ~= old or #line.changed > 0 then
       api.nvim_buf_set_extmark(buf, namespace, first + i - 1, 0, {
         virt_text = chunks(line, tabstop, vim.fn.strdisplaywidth(old)),
         virt_text_pos = 'overlay',
