@@ -214,10 +214,34 @@ def test_suggestions_are_gone_through_and_rejecting_leaves_no_trace(
     wait_for(lambda: "def clamp(x, low, high):" in bench.text(), "the list shows what it stands on")
     bench.page.keyboard.press("Escape")
     wait_for(lambda: "if low > value:" in bench.text(), "leaving the list changes nothing")
+    bench.command("Redraft: Compare Suggestion with Original")
+    bench.page.locator(".tab.active", has_text="original ↔ suggestion 1").wait_for()
+    bench.page.keyboard.press("Control+F4")
     bench.focus()
     bench.page.keyboard.press("Control+Backspace")
     text_becomes(bench, FUNCTIONS, "the original")
     bench.page.locator(".tab.active.dirty").wait_for(state="detached")
+
+
+def test_undo_takes_back_the_review_and_what_was_typed_between_its_decisions_apart(
+    scripted: Workbench, engine: ScriptedEngine
+) -> None:
+    bench = opened(scripted, "undo.py")
+    engine.script(two_changes)
+    rewrite(bench, 1, 6)
+    wait_for(lambda: bench.lenses("Accept").count(), "the review")
+    bench.page.keyboard.press("Alt+y")
+    bench.go_to(13, 17)
+    bench.page.keyboard.type(" + 0")
+    wait_for(lambda: "return total + 0" in bench.text(), "typed outside of the review")
+    bench.go_to(5)
+    bench.page.keyboard.press("Alt+n")
+    wait_for(lambda: bench.lenses("Reject").count() == 0, "the review is over")
+    mine = FUNCTIONS.replace("return total", "return total + 0")
+    text_becomes(bench, mine.replace("if value < low:", "if low > value:"), "one accepted, one rejected")
+    for _ in range(3):
+        bench.page.keyboard.press("Control+z")
+    text_becomes(bench, FUNCTIONS, "rejection, typing and suggestion undone, one by one")
 
 
 def test_the_last_line_without_its_ending(scripted: Workbench, engine: ScriptedEngine) -> None:

@@ -34,8 +34,9 @@ PYTHON_MANIFEST = {
     "name": "python",
     "publisher": "ms-python",
     "version": "1.0.0",
-    "engines": {"vscode": "*"},
-    "main": "extension.js",
+    "engines": {"vscode": "^1.91.0"},
+    "main": "./extension.js",
+    "activationEvents": ["*"],
     "contributes": {"configuration": {"properties": {"python.defaultInterpreterPath": {"default": "/bin/false"}}}},
 }
 
@@ -177,7 +178,7 @@ def test_the_engine_is_installed_by_a_command_and_the_selected_python_goes_first
         bench.clear_notifications()
         bench.command("Redraft: Install Engine")
         wait_for(lambda: any("installing the engine" in text for text in bench.notifications()), "the progress")
-        bench.status("Redraft", exactly=True)
+        bench.status("Redraft", exactly=True, seconds=400)
         assert "Redraft's own environment" in bench.status_report()
         bench.focus()
         fix(bench, 1, 2)

@@ -239,13 +239,19 @@ class Workbench:
     def lenses(self, title: str) -> Locator:
         return self.page.locator(".codelens-decoration a", has_text=title)
 
-    def status(self, text: str, *, exactly: bool = False) -> None:
+    def status(self, text: str, *, exactly: bool = False, seconds: float = 90) -> None:
         """Waits until the status bar item holds `text`, or nothing else. ("Redraft" alone: ready.)"""
         item = self.page.locator(".statusbar-item", has_text="Redraft").first
-        wait_for(
-            lambda: item.count() and (text == (shown := item.inner_text().strip()) or (not exactly and text in shown)),
-            f"status {text!r}",
-        )
+        try:
+            wait_for(
+                lambda: (
+                    item.count() and (text == (shown := item.inner_text().strip()) or (not exactly and text in shown))
+                ),
+                f"status {text!r}",
+                seconds,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {item.all_inner_texts()}\n{self.server.log()[-3000:]}") from None
 
     def status_report(self) -> str:
         """What the command "Status" shows, once it does."""
