@@ -199,7 +199,7 @@ class Workbench:
     def command(self, title: str) -> None:
         self.page.keyboard.press("F1")
         self.page.locator(".quick-input-widget input").fill(f">{title}")
-        self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first.wait_for(timeout=10_000)
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first.wait_for()
         self.page.keyboard.press("Enter")
 
     def go_to(self, line: int, column: int = 1) -> None:
@@ -230,6 +230,16 @@ class Workbench:
             """() => [...document.querySelectorAll('.editor-instance .view-line span')]
                 .map(part => getComputedStyle(part, '::before').content)
                 .filter(content => content.startsWith('"')).join('\\n')"""
+        )
+        return found
+
+    def settled(self) -> list[str]:
+        """What of that is marked as settled by the last step."""
+        found: list[str] = self.page.evaluate(
+            """() => [...document.querySelectorAll('.editor-instance .view-line span')]
+                .map(part => getComputedStyle(part, '::before'))
+                .filter(look => look.content.startsWith('"') && look.backgroundColor !== 'rgba(0, 0, 0, 0)')
+                .map(look => look.content)"""
         )
         return found
 
