@@ -217,7 +217,7 @@ def test_suggestions_are_gone_through_and_rejecting_leaves_no_trace(
     wait_for(lambda: "if low > value:" in bench.text(), "leaving the list changes nothing")
     bench.command("Redraft: Compare Suggestion with Original")
     bench.page.locator(".tab.active", has_text="original ↔ suggestion 1").wait_for()
-    bench.command("View: Close Editor")
+    bench.open("suggestions.py")
     bench.focus()
     bench.page.keyboard.press("Control+Backspace")
     text_becomes(bench, FUNCTIONS, "the original")
