@@ -7,6 +7,7 @@ the region only move it.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,8 @@ from lsp_server.text import LINE_END, Awaited, Document, Tracked
 
 if TYPE_CHECKING:
     from lsp_server.server import RedraftServer
+
+logger = logging.getLogger(__name__)
 
 Intent = Literal["fix", "rewrite", "fill"]
 MAX_DOCUMENT = 1_000_000  # characters
@@ -100,10 +103,13 @@ async def run_edit(
         if argument.get("apply") is False:
             proposed = proposal(server, document, region, sent, candidates)
         else:
+            if server.confirm_edits(document.uri):
+                server.set_status(busy=True, message="waiting for your confirmation")
             job.applying = True  # too late to cancel: the answer must say what became of the edit
             await apply(server, document, region, sent, candidates[0].text, f"Redraft {intent}")
             remember(server, document, region, sent, candidates)
         settle(server, job)
+        logger.info("%s: %d candidates in %.0f ms", intent, len(result.candidates), result.elapsed_ms)
         return {
             "applied": proposed is None,
             "proposal": proposed,

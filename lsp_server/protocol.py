@@ -85,6 +85,7 @@ class RedraftProtocol(LanguageServerProtocol):
             except Exception:  # what lsprotocol's converters raise is not one type
                 self._refuse(number, INVALID_PARAMS, f"invalid params for {method[:80]}")
             else:
+                logger.debug("request %s", method)
                 self.handle_message(message)
 
     def _receive_notification(self, data: dict[str, Any]) -> None:
@@ -98,6 +99,7 @@ class RedraftProtocol(LanguageServerProtocol):
         except Exception:  # what lsprotocol's converters raise is not one type
             logger.warning("a notification that is unknown or malformed was dropped")
         else:
+            logger.debug("notification %s", data["method"])
             self.handle_message(message)
 
     def _receive_response(self, number: int | str | None, data: dict[str, Any]) -> None:

@@ -177,6 +177,7 @@ class RedraftServer(LanguageServer):
         status = {"busy": busy, "kind": kind, "message": message, "command": command, "remote": self.link.remote}
         if status != self.status:
             self.status = status
+            logger.info("%s: %s", kind, message)
             self.protocol.notify("redraft/status", status)
 
     def repeat_status(self) -> None:

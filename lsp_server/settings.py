@@ -105,7 +105,7 @@ PROJECT_FILES = (".redraft.toml", "pyproject.toml")  # the first that has settin
 MAX_PROJECT_FILE = 1_000_000  # bytes
 MAX_DEPTH = 2  # of a setting's key
 # Read by the editors' own clients; known here, so that they are not reported.
-CLIENT_KEYS = ("interpreter", "importStrategy", "trace.server", "logLevel", "showNotifications", "inline.keys")
+CLIENT_KEYS = ("interpreter", "importStrategy", "languages", "trace.server", "logLevel", "showNotifications")
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

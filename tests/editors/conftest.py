@@ -1,13 +1,17 @@
-"""Neovim on an engine that answers what each test needs; one editor of each version for all tests."""
+"""The editors: Neovim on an engine that answers what each test needs, one of each version for all tests; VS Code with
+the embedded model, and on that engine."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from nvim_driver import VERSIONS, Nvim, find_nvim, setup
+from playwright.sync_api import Browser
 from scripted_engine import CLAMP, ScriptedEngine, two_suggestions
+from vscode_driver import MACHINE_SETTINGS, CodeServer, Workbench, chromium_browser, missing, workbench
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +44,34 @@ def clamp(scripted_nvim: Nvim, engine: ScriptedEngine, tmp_path: Path) -> Iterat
     yield scripted_nvim
     assert "stack traceback" not in scripted_nvim.messages()
     scripted_nvim.command("silent! %bwipeout!")
+
+
+@pytest.fixture(scope="module")  # no longer: Playwright keeps an event loop, which tests elsewhere must not meet
+def browser() -> Iterator[Browser]:
+    if reason := missing():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    with chromium_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def real(browser: Browser) -> Iterator[Workbench]:
+    """A workbench with the embedded model."""
+    with workbench(CodeServer(), browser) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def scripted(browser: Browser, engine: ScriptedEngine) -> Iterator[Workbench]:
+    """A workbench whose engine is the scripted one."""
+    with workbench(CodeServer({**MACHINE_SETTINGS, "redraft.engine.url": engine.url}), browser) as bench:
+        yield bench
+
+
+@pytest.fixture(autouse=True)
+def picture(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With REDRAFT_PICTURES set to a folder: what the screen showed at the end of each test."""
+    yield
+    folder = os.environ.get("REDRAFT_PICTURES")
+    for name in {"scripted", "real"} & set(request.fixturenames) if folder else ():
+        request.getfixturevalue(name).page.screenshot(path=f"{folder}/{request.node.name}.png")

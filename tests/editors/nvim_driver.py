@@ -48,22 +48,17 @@ def missing(reason: str) -> None:
 
 
 class Nvim:
-    """One editor without a screen, with nothing but the plugin in its configuration."""
+    """One editor without a screen, with nothing but the plugin in its configuration; with a `home`, as a user of that
+    home has set it up."""
 
-    def __init__(self, program: str, *arguments: str) -> None:
-        command = [
-            program,
-            "--embed",
-            "--headless",
-            "--clean",
-            "-n",
-            "--cmd",
-            "let g:loaded_python3_provider = 0",
-            "--cmd",
-            f"set rtp^={PLUGIN}",
-            *arguments,
-        ]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, program: str, *arguments: str, home: Path | None = None) -> None:
+        no_python = ["--cmd", "let g:loaded_python3_provider = 0"]
+        plugin = [] if home else ["--clean", "--cmd", f"set rtp^={PLUGIN}"]
+        command = [program, "--embed", "--headless", "-n", *no_python, *plugin, *arguments]
+        folders = {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "DATA", "STATE")} if home else {}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **folders}
+        )
         self._unpacker = msgpack.Unpacker(raw=False, strict_map_key=False, ext_hook=lambda _, data: data)
         self._number = 0
 

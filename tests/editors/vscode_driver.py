@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,13 @@ class CodeServer:
     """One code-server with the built extension installed, on a folder of its own."""
 
     def __init__(
-        self, machine: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None, *, trust: bool = True
+        self,
+        machine: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        trust: bool = True,
+        environment: Mapping[str, str] | None = None,
+        others: Sequence[Path] = (),
     ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="rd-"))
         self.workspace = self.home / "project"
@@ -96,8 +102,9 @@ class CodeServer:
         self.user = self.home / "user"
         self.extensions = self.home / "extensions"
         self.runtime = self.home / "run"  # of the engine; short, for the sake of the socket's name
-        self.environment = {**os.environ, "REDRAFT_RUNTIME_DIR": str(self.runtime)}
+        self.environment = {**os.environ, "REDRAFT_RUNTIME_DIR": str(self.runtime), **(environment or {})}
         self.trust = trust
+        self.others = others  # .vsix files of other extensions
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.machine_settings = MACHINE_SETTINGS if machine is None else machine
@@ -108,7 +115,8 @@ class CodeServer:
             path = self.user / folder / "settings.json"
             path.parent.mkdir(parents=True)
             path.write_text(json.dumps(settings))
-        self._run("--install-extension", str(vsix()))
+        for extension in (*self.others, vsix()):
+            self._run("--install-extension", str(extension))
 
     def start(self) -> None:
         trust = ["--disable-workspace-trust"] if self.trust else []
@@ -135,6 +143,10 @@ class CodeServer:
         path = self.workspace / name
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
+
+    def log(self) -> str:
+        """What the extension has logged so far."""
+        return "".join(path.read_text() for path in self.user.glob("logs/*/*/redraft.redraft/Redraft.log"))
 
     def processes(self, word: str) -> list[int]:
         """Those of this session (by its environment) whose command line holds `word`."""
@@ -187,7 +199,7 @@ class Workbench:
     def command(self, title: str) -> None:
         self.page.keyboard.press("F1")
         self.page.locator(".quick-input-widget input").fill(f">{title}")
-        self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first.wait_for(timeout=10_000)
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first.wait_for()
         self.page.keyboard.press("Enter")
 
     def go_to(self, line: int, column: int = 1) -> None:
@@ -221,19 +233,44 @@ class Workbench:
         )
         return found
 
+    def settled(self) -> list[str]:
+        """What of that is marked as settled by the last step."""
+        found: list[str] = self.page.evaluate(
+            """() => [...document.querySelectorAll('.editor-instance .view-line span')]
+                .map(part => getComputedStyle(part, '::before'))
+                .filter(look => look.content.startsWith('"') && look.backgroundColor !== 'rgba(0, 0, 0, 0)')
+                .map(look => look.content)"""
+        )
+        return found
+
     def text(self) -> str:
         return "\n".join(self.lines())
 
     def lenses(self, title: str) -> Locator:
         return self.page.locator(".codelens-decoration a", has_text=title)
 
-    def status(self, text: str, *, exactly: bool = False) -> None:
+    def status(self, text: str, *, exactly: bool = False, seconds: float = 90) -> None:
         """Waits until the status bar item holds `text`, or nothing else. ("Redraft" alone: ready.)"""
         item = self.page.locator(".statusbar-item", has_text="Redraft").first
-        wait_for(
-            lambda: item.count() and (text == (shown := item.inner_text().strip()) or (not exactly and text in shown)),
-            f"status {text!r}",
-        )
+        try:
+            wait_for(
+                lambda: (
+                    item.count() and (text == (shown := item.inner_text().strip()) or (not exactly and text in shown))
+                ),
+                f"status {text!r}",
+                seconds,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {item.all_inner_texts()}\n{self.server.log()[-3000:]}") from None
+
+    def status_report(self) -> str:
+        """What the command "Status" shows, once it does."""
+        self.command("Redraft: Status")
+        rows = self.page.locator(".quick-input-list .monaco-list-row")
+        rows.filter(has_text="Restart Server").wait_for(timeout=60_000)
+        shown = "\n".join(rows.all_inner_texts())
+        self.page.keyboard.press("Escape")
+        return shown
 
     def notifications(self) -> list[str]:
         return self.page.locator(".notification-list-item-message").all_inner_texts()

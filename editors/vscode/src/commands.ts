@@ -1,6 +1,6 @@
 /** The commands that edit and review. Each is a few lines; the work is elsewhere. */
 
-import { commands, window, workspace, type Disposable, type TextEditor } from 'vscode';
+import { commands, Range, ViewColumn, window, workspace, type Disposable, type TextEditor } from 'vscode';
 import { chooseCandidate } from './candidates';
 import type { Edits } from './edits';
 import type { Instructions } from './instruction';
@@ -32,8 +32,11 @@ def evens(numbers):
     return result
 `;
 
+/** Beside the walkthrough, with the cursor on the mistake. */
 export async function openSample(): Promise<void> {
-    await window.showTextDocument(await workspace.openTextDocument({ language: 'python', content: SAMPLE }));
+    const document = await workspace.openTextDocument({ language: 'python', content: SAMPLE });
+    const mistake = document.positionAt(SAMPLE.indexOf('sum(values'));
+    await window.showTextDocument(document, { viewColumn: ViewColumn.Beside, selection: new Range(mistake, mistake) });
 }
 
 export function registerEditCommands(server: Server, edits: Edits, instructions: Instructions): Disposable[] {
@@ -43,7 +46,7 @@ export function registerEditCommands(server: Server, edits: Edits, instructions:
             if (editor) {
                 await work(editor);
             } else {
-                void window.showInformationMessage('Redraft: open a Python file first');
+                void window.showInformationMessage('Redraft: open a file and put the cursor in it first');
             }
         });
     const run = (editor: TextEditor, intent: Intent, argument: ReturnType<typeof fixTarget>): Promise<void> =>

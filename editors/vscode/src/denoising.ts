@@ -10,12 +10,19 @@ import {
     type TextDocument,
     type TextEditor,
 } from 'vscode';
-import { splitLines } from './hunks';
+import { columns, fitted, partsOf, textOf } from './canvas';
 import type { Denoise } from './protocol';
 import { openDocument } from './review';
 
 const FRAME_MS = 30;
-const MASK = '\u2591';
+const LOOKS = {
+    settled: { color: new ThemeColor('editor.foreground') },
+    changed: {
+        color: new ThemeColor('editor.foreground'),
+        backgroundColor: new ThemeColor('diffEditor.insertedTextBackground'),
+    },
+    masked: { color: new ThemeColor('editorGhostText.foreground') },
+};
 
 export class Denoising implements Disposable {
     /** Hides a line and shows a text in its place, without touching the document. */
@@ -69,10 +76,9 @@ export class Denoising implements Disposable {
         }
         const { start, end } = state.range;
         const range = document.validateRange(new Range(start.line, start.character, end.line, end.character));
-        const overlay = overlays(document, range, state.text);
         editorsOf(document).forEach((editor) => {
             editor.setDecorations(this.span, [shownLines(range)]);
-            editor.setDecorations(this.overlay, overlay);
+            editor.setDecorations(this.overlay, overlays(editor, range, state));
         });
     }
 }
@@ -87,28 +93,30 @@ export function shownLines({ start, end }: { start: Position; end: Position }): 
     return new Range(start.line, 0, last, 0);
 }
 
-/** One overlay a line that differs; lines that a state has more than the region go onto the last one. */
-function overlays(document: TextDocument, range: Range, text: string): DecorationOptions[] {
+/** Covers every line that differs from what the state shows there, part by part. */
+function overlays({ document, options }: TextEditor, range: Range, state: Denoise): DecorationOptions[] {
     const { start, end } = shownLines(range);
     const whole = end.line < range.end.line;
     const head = document.lineAt(start.line).text.slice(0, range.start.character);
     const tail = whole ? '' : document.lineAt(range.end.line).text.slice(range.end.character);
-    const lines = splitLines(head + text + tail);
-    if (whole && lines.at(-1) === '') {
+    const lines = partsOf(state.text, state.changed);
+    if (whole && lines.at(-1)?.length === 0) {
         lines.pop();
     }
-    const room = end.line - start.line + 1;
-    if (lines.length > room) {
-        lines.push(lines.splice(room - 1).join(' \u23ce '));
-    }
-    return Array.from({ length: room }, (_, i) => i).flatMap((i) => {
-        const present = document.lineAt(start.line + i);
-        const wanted = lines[i] ?? '';
-        return present.text === wanted ? [] : [overlay(present.range, wanted)];
+    const tab = '\u00a0'.repeat(Number(options.tabSize));
+    return fitted(lines, head, tail, end.line - start.line + 1).flatMap((parts, i) => {
+        const { text, lineNumber } = document.lineAt(start.line + i);
+        if (textOf(parts) === text && parts.every(({ kind }) => kind !== 'changed')) {
+            return [];
+        }
+        return columns(parts, text).map(({ part, from, to }) => ({
+            range: new Range(lineNumber, from, lineNumber, to),
+            renderOptions: { before: { ...LOOKS[part.kind], contentText: drawn(part.text, tab) } },
+        }));
     });
 }
 
-function overlay(range: Range, text: string): DecorationOptions {
-    const color = new ThemeColor(text.includes(MASK) ? 'editorGhostText.foreground' : 'editor.foreground');
-    return { range, renderOptions: { before: { contentText: text.replaceAll(/[ \t]/g, '\u00a0') || '\u00a0', color } } };
+/** Spaces at the ends of a decoration would be lost, and an empty one is not drawn. */
+function drawn(text: string, tab: string): string {
+    return text.replaceAll('\t', tab).replaceAll(' ', '\u00a0') || '\u200b';
 }

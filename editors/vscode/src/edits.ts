@@ -11,7 +11,7 @@ import {
     type ProviderResult,
     type TextDocument,
 } from 'vscode';
-import { ErrorCodes, ResponseError, type ExecuteCommandMiddleware } from 'vscode-languageclient/node';
+import { ErrorCodes, ResponseError, type Middleware } from 'vscode-languageclient/node';
 import { shownLines, type Denoising } from './denoising';
 import { splitLines } from './hunks';
 import { notify } from './notify';
@@ -66,7 +66,16 @@ export class Edits implements Disposable {
     }
 
     /** The server's own commands come here when a code action runs them, so that those get a review too. */
-    readonly middleware: ExecuteCommandMiddleware = {
+    readonly middleware: Middleware = {
+        workspace: {
+            // The server applies by itself what the user is to confirm: the code must be seen for that.
+            handleApplyEdit: (params, next) => {
+                [...this.running.keys()].forEach((document) => {
+                    this.denoising.end(document);
+                });
+                return next(params, new CancellationTokenSource().token);
+            },
+        },
         executeCommand: (command, args, next): ProviderResult<unknown> => {
             const intent = SERVER_COMMANDS[command];
             const argument = args[0] as EditArgument | undefined;

@@ -10,10 +10,10 @@ import { activeInterpreter, probe, type Pythons } from './python';
 import { settings } from './settings';
 
 const OLDEST_PYTHON: [number, number] = [3, 10];
-/** PyTorch's packages without CUDA: 200 MB instead of several GB. Elsewhere than on Linux the default ones are like that. */
-const CPU_TORCH = 'https://download.pytorch.org/whl/cpu';
-/** What pip says that is worth a place in the progress message. */
-const NEWS = /^\s*(Collecting|Downloading|Installing collected packages|Successfully installed)\s*:?\s*([^\s(]*)/;
+/** PyTorch without CUDA: 200 MB instead of several GB. Elsewhere than on Linux the default ones are like that. */
+const CPU_TORCH = ['--retries', '1', '--index-url', 'https://download.pytorch.org/whl/cpu', 'torch>=2.9'];
+/** What pip says that is worth a place in the progress message: the names of packages. */
+const NEWS = /^\s*(Collecting|Downloading|Installing)\s+([\w.]+)/;
 
 type Report = Progress<{ message?: string; increment?: number }>;
 
@@ -63,12 +63,21 @@ async function install(
         throw new Error(`${base.join(' ')} -m venv failed (on Debian and Ubuntu: apt install python3-venv)`);
     });
     const pip = [pythons.managedPython, '-m', 'pip', 'install', '--disable-pip-version-check', '--progress-bar', 'off'];
-    await step([...pip, ...torchIndex(), wheel], (line) => {
-        const news = NEWS.exec(line);
-        if (news?.[1]) {
-            progress.report({ message: `${news[1].toLowerCase()} ${news[2] ?? ''}`.trim() });
+    const tell = (line: string): void => {
+        const [, what, name] = NEWS.exec(line) ?? [];
+        if (what && name) {
+            progress.report({ message: what === 'Installing' ? 'unpacking' : `${what.toLowerCase()} ${name}` });
         }
-    });
+    };
+    if (process.platform === 'linux' && !existsSync('/proc/driver/nvidia')) {
+        await step([...pip, ...CPU_TORCH], tell).catch((error: unknown) => {
+            if (error instanceof Cancelled) {
+                throw error;
+            }
+            log.warn('PyTorch for CPUs cannot be had from its own index: the default one, which is larger, will do');
+        });
+    }
+    await step([...pip, wheel], tell);
     await writeFile(pythons.managedMark, path.basename(wheel));
 }
 
@@ -99,11 +108,6 @@ async function bundledWheel(extensionPath: string): Promise<string> {
         throw new Error('this build of the extension holds no engine: pip install redraft, then set redraft.interpreter');
     }
     return path.join(folder, wheel);
-}
-
-function torchIndex(): string[] {
-    const hasGpu = existsSync('/proc/driver/nvidia');
-    return process.platform === 'linux' && !hasGpu ? ['--extra-index-url', CPU_TORCH] : [];
 }
 
 /** Runs `command`; its output goes to the log and, line by line, to `onLine`. */

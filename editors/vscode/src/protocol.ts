@@ -65,6 +65,8 @@ export interface Denoise {
     step: number;
     of: number;
     text: string;
+    /** What the step has changed; line 0 is the first of `text`. */
+    changed: Range[];
 }
 
 export const statusNotification = new NotificationType<ServerStatus>('redraft/status');

@@ -58,8 +58,9 @@ export class Pythons {
         private readonly log: LogOutputChannel,
     ) {}
 
+    /** Its name must be no module's: Python looks in the working directory first. */
     get managedFolder(): string {
-        return path.join(this.folder, 'engine');
+        return path.join(this.folder, 'python-environment');
     }
 
     get managedPython(): string {

@@ -1,7 +1,8 @@
 /**
  * One review: the suggestion stands in the document, and its hunks wait to be accepted or rejected.
  *
- * All of it is one undo step, because no undo stop is set between the edits of a review.
+ * All of it is one undo step, because no undo stop is set between the edits of a review; what somebody else changes
+ * meanwhile is no part of it.
  */
 
 import { Position, Range, window, workspace, type TextDocument, type TextEditor } from 'vscode';
@@ -173,7 +174,7 @@ export class Review {
                         builder.replace(new Range(new Position(...start), new Position(...end)), text);
                     }
                 },
-                { undoStopBefore: !this.begun, undoStopAfter: false },
+                { undoStopBefore: !this.begun || this.document.version !== this.version, undoStopAfter: false },
             );
             this.begun ||= applied;
             return applied;

@@ -19,7 +19,7 @@ import {
 import { changedStretch } from './hunks';
 import type { Placed, Review } from './review';
 import type { Reviews } from './reviews';
-import { SELECTOR } from './server';
+import { SCHEMES } from './settings';
 
 const LONGEST_OLD_TEXT = 80;
 
@@ -51,7 +51,7 @@ export class ReviewView implements Disposable, CodeLensProvider {
             this.inserted,
             this.old,
             this.lensChanges,
-            languages.registerCodeLensProvider(SELECTOR, this),
+            languages.registerCodeLensProvider(SCHEMES, this),
             reviews.onChange((document) => {
                 for (const editor of window.visibleTextEditors.filter((editor) => editor.document === document)) {
                     this.draw(editor);
@@ -74,8 +74,8 @@ export class ReviewView implements Disposable, CodeLensProvider {
             const lens = (title: string, command: string, tooltip: string, ...args: unknown[]): CodeLens =>
                 new CodeLens(new Range(line, 0, line, 0), { title, command, tooltip, arguments: args });
             const own = [
-                lens('$(check) Accept', 'redraft.acceptHunk', 'Keep this change', i),
-                lens('$(discard) Reject', 'redraft.rejectHunk', 'Put the old text back', i),
+                lens('$(check)\u00a0Accept', 'redraft.acceptHunk', 'Keep this change', i),
+                lens('$(discard)\u00a0Reject', 'redraft.rejectHunk', 'Put the old text back', i),
             ];
             return review && position === 0 ? [...own, ...lensesForAll(review, pending.length, lens)] : own;
         });

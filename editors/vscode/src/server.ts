@@ -3,21 +3,22 @@
 import { mkdir } from 'node:fs/promises';
 import { EventEmitter, type Disposable, type LogOutputChannel } from 'vscode';
 import {
+    ErrorCodes,
     ExecuteCommandRequest,
-    LanguageClient,
     MessageType,
+    ResponseError,
     ShowMessageNotification,
     State,
     TransportKind,
     type CancellationToken,
+    type LanguageClient,
     type Middleware,
 } from 'vscode-languageclient/node';
+import { QuietClient } from './client';
 import { notify } from './notify';
 import { denoiseNotification, statusNotification, type Denoise, type ServerStatus } from './protocol';
 import { NoPython, type Python, type Pythons } from './python';
-import { SECTION, settings, settingsTree } from './settings';
-
-export const SELECTOR = ['file', 'untitled', 'vscode-notebook-cell'].map((scheme) => ({ scheme, language: 'python' }));
+import { selector, settings, settingsTree } from './settings';
 
 /** The user asked for something and there is no server. The message says why. */
 export class ServerUnavailable extends Error {}
@@ -33,7 +34,7 @@ export class Server implements Disposable {
     private client: LanguageClient | undefined;
     /** Starts and stops happen one after the other. */
     private turn: Promise<void> = Promise.resolve();
-    private whyNot = 'the server is starting';
+    private whyNot = 'the server starts with the first file in a language of redraft.languages';
 
     constructor(
         private readonly pythons: Pythons,
@@ -88,11 +89,11 @@ export class Server implements Disposable {
             this.takeMessages(this.client);
         } catch (error) {
             this.python = undefined;
-            const message = error instanceof Error ? error.message : String(error);
+            const message = inWords(error);
             const command = error instanceof NoPython ? 'redraft.installEngine' : 'redraft.showLogs';
             this.report('Error', message, { command });
             if (!(error instanceof NoPython)) {
-                void notify(this.log, 'error', `Redraft: the server did not start: ${message}`);
+                void notify(this.log, 'error', `Redraft: ${message}`);
             }
         }
     }
@@ -113,16 +114,15 @@ export class Server implements Disposable {
         const args = [...rest, '-m', 'lsp_server', '--log-level', settings().logLevel.toUpperCase()];
         // Not in the workspace: `python -m` would import the packages of that folder first.
         const options = { cwd: this.pythons.folder, env: { ...process.env, PYTHONUTF8: '1' } };
-        const client = new LanguageClient(
-            SECTION,
-            'Redraft',
+        const client = new QuietClient(
+            this.log,
             { command, args, options, transport: TransportKind.stdio },
             {
-                documentSelector: SELECTOR,
-                outputChannel: this.log,
+                documentSelector: selector(),
                 initializationOptions: { settings: settingsTree() },
                 middleware: this.middleware,
             },
+            () => void notify(this.log, 'error', 'Redraft: the server stopped again and again; the log says why'),
         );
         this.listen(client);
         return client;
@@ -137,7 +137,7 @@ export class Server implements Disposable {
             this.denoises.fire(state);
         });
         client.onDidChangeState(({ newState }) => {
-            if (newState === State.Stopped && client === this.client) {
+            if (client === this.client && (newState === State.Stopped || newState === State.StartFailed)) {
                 this.report('Error', 'the server has stopped', { command: 'redraft.restart' });
             }
         });
@@ -155,4 +155,12 @@ export class Server implements Disposable {
         this.whyNot = message;
         this.statuses.fire({ busy: false, kind, message, ...more });
     }
+}
+
+/** Why the server did not start. */
+function inWords(error: unknown): string {
+    if (error instanceof ResponseError && error.code === ErrorCodes.PendingResponseRejected) {
+        return 'the server ended while it started; the log says why';
+    }
+    return error instanceof Error ? error.message : String(error);
 }

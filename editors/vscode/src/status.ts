@@ -12,7 +12,7 @@ import {
     type TextEditor,
 } from 'vscode';
 import type { Denoise, ServerStatus } from './protocol';
-import { SELECTOR } from './server';
+import { SECTION, selector } from './settings';
 
 const MENU = 'redraft.showStatus';
 /** What the status item offers for a server's or our own command. */
@@ -26,7 +26,7 @@ const RESTRICTED = "Restricted Mode: the Python and the engine settings of this 
 
 export class Status implements Disposable {
     private readonly bar = window.createStatusBarItem('redraft', StatusBarAlignment.Right, 90);
-    private readonly item = languages.createLanguageStatusItem('redraft', SELECTOR);
+    private readonly item = languages.createLanguageStatusItem('redraft', selector());
     private readonly disposables: Disposable;
     /** With the mark that code leaves this machine, where it does. */
     private name = 'Redraft';
@@ -41,6 +41,12 @@ export class Status implements Disposable {
             this.item,
             window.onDidChangeActiveTextEditor((editor) => {
                 this.showFor(editor);
+            }),
+            workspace.onDidChangeConfiguration((event) => {
+                if (event.affectsConfiguration(`${SECTION}.languages`)) {
+                    this.item.selector = selector();
+                    this.showFor(window.activeTextEditor);
+                }
             }),
             workspace.onDidGrantWorkspaceTrust(() => {
                 this.show(this.current);
@@ -93,7 +99,7 @@ export class Status implements Disposable {
     }
 
     private showFor(editor: TextEditor | undefined): void {
-        if (editor && languages.match(SELECTOR, editor.document) > 0) {
+        if (editor && languages.match(selector(), editor.document) > 0) {
             this.bar.show();
         } else {
             this.bar.hide();

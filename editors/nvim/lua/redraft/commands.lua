@@ -160,8 +160,9 @@ local function restart_server(client)
         return
       end
       timer:close()
-      local settings = vim.tbl_extend('force', client.config, vim.lsp.config.redraft)
-      settings.root_dir = client.root_dir
+      local now = { root_dir = client.root_dir }
+      local configured = vim.lsp.config['redraft'] --[[@as table]] ---@diagnostic disable-line: undefined-field
+      local settings = vim.tbl_extend('force', client.config, configured, now) --[[@as vim.lsp.ClientConfig]]
       for _, buf in ipairs(vim.tbl_filter(api.nvim_buf_is_valid, buffers)) do
         vim.lsp.start(settings, { bufnr = buf })
       end

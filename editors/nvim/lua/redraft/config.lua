@@ -14,7 +14,7 @@ local M = {}
 M.values = { review = true, animate = true }
 
 --- Servers that run already: what they read from the editor counts at once, the engine's after a restart.
----@param settings { redraft: table }
+---@param settings table<string, any>
 local function tell_servers(settings)
   for _, client in ipairs(vim.lsp.get_clients({ name = 'redraft' })) do
     client.settings = vim.tbl_deep_extend('force', client.settings, settings)

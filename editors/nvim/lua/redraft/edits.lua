@@ -107,7 +107,7 @@ end
 --- Edits a range. An older edit of the buffer is cancelled by the server.
 ---@param intent redraft.Intent
 ---@param buf integer
----@param argument { range: lsp.Range, instruction?: string, message?: string }
+---@param argument redraft.Target
 function M.run(intent, buf, argument)
   local client = M.client(buf)
   if not client then
@@ -143,7 +143,7 @@ end
 ---@param command lsp.Command
 ---@param context lsp.HandlerContext
 function M.run_command(intent, command, context)
-  local argument = command.arguments[1] ---@type redraft.EditArgument
+  local argument = assert(command.arguments)[1] --[[@as redraft.EditArgument]]
   local buf = assert(context.bufnr)
   if not argument.all then
     M.run(intent, buf, { range = argument.range, instruction = argument.instruction, message = argument.message })

@@ -7,7 +7,7 @@ local DOCTOR = '`redraft doctor` in a terminal tells more'
 
 local function check_neovim()
   health.start('Neovim')
-  local version = tostring(vim.version())
+  local version = tostring(vim.version()) ---@diagnostic disable-line: call-non-callable
   if vim.fn.has('nvim-0.11') == 0 then
     health.error('Neovim ' .. version .. ' is too old', 'Install Neovim 0.11 or later')
     return false
@@ -35,7 +35,7 @@ local function check_command(cmd)
   local done =
     vim.system(vim.list_extend(vim.list_slice(cmd), { '--version' }), { text = true, timeout = WAIT_MS }):wait()
   if done.code == 0 then
-    health.ok(('%s: %s'):format(vim.fn.exepath(cmd[1]), vim.trim(done.stdout)))
+    health.ok(('%s: %s'):format(vim.fn.exepath(cmd[1]), vim.trim(done.stdout or '')))
   else
     local reason = vim.split(vim.trim(done.stderr or ''), '\n')
     health.error(('%s does not run: %s'):format(table.concat(cmd, ' '), reason[#reason]), DOCTOR)
@@ -44,7 +44,7 @@ end
 
 local function check_configuration()
   health.start('Configuration')
-  local settings = vim.lsp.config.redraft
+  local settings = vim.lsp.config['redraft'] ---@diagnostic disable-line: undefined-field
   if not settings then
     health.error('lsp/redraft.lua is not on the runtime path', 'Add editors/nvim to it, see :help redraft-install')
     return

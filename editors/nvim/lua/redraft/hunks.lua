@@ -26,8 +26,9 @@ end
 function M.between(old, new)
   ---@type integer[][]
   local found = diff(joined(old), joined(new), { result_type = 'indices', algorithm = 'histogram' }) --[[@as any]]
+  ---@param where integer[]
   return vim.tbl_map(function(where)
-    local start, count, new_start, new_count = unpack(where)
+    local start, count, new_start, new_count = where[1], where[2], where[3], where[4]
     return {
       -- An empty side names the line before it.
       start = count == 0 and start or start - 1,

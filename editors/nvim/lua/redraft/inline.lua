@@ -173,7 +173,7 @@ end
 ---@param item vim.lsp.inline_completion.Item
 local function accept_native(item)
   local text = item.insert_text --[[@as string]]
-  local range = assert(item.range)
+  local range = item.range --[[@as any]] -- its fields are others since 0.12.0-dev
   local row, start = range.start_row or range.start.row, range.start_col or range.start.col
   local cursor_row, col = unpack(api.nvim_win_get_cursor(0))
   if cursor_row - 1 == row and vim.startswith(text, api.nvim_get_current_line():sub(start + 1, col)) then

@@ -71,12 +71,13 @@ end
 ---@param encoding 'utf-8'|'utf-16'|'utf-32'
 ---@return redraft.Drawn[]
 local function state_lines(state, encoding)
+  ---@return redraft.Drawn
   local lines = vim.tbl_map(function(text)
     return { text = text, changed = {} }
   end, hunks.split(state.text))
   for _, range in ipairs(state.changed) do
     for row = range.start.line, range['end'].line do
-      local line = lines[row + 1]
+      local line = assert(lines[row + 1])
       local function byte(position, otherwise)
         return row == position.line and vim.str_byteindex(line.text, encoding, position.character, false) or otherwise
       end
@@ -145,7 +146,7 @@ function M.draw(buf, state, encoding)
   local present = api.nvim_buf_get_lines(buf, first, last + 1, false)
   for i, old in ipairs(present) do
     local line = lines[i] or { text = '', changed = {} }
-    if line.text ~= old then
+    if line.text ~= old or #line.changed > 0 then
       api.nvim_buf_set_extmark(buf, namespace, first + i - 1, 0, {
         virt_text = chunks(line, tabstop, vim.fn.strdisplaywidth(old)),
         virt_text_pos = 'overlay',

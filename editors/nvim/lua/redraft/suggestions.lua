@@ -371,7 +371,7 @@ function M.choose(buf)
     end,
   }, function(i)
     if i and reviews[buf] == review then
-      M.switch(buf, i - review.index)
+      M.switch(buf, (i - review.index) --[[@as integer]])
     end
   end)
   return true

@@ -2,6 +2,11 @@
 local M = {}
 local api = vim.api
 
+---@class redraft.Target What to edit.
+---@field range lsp.Range
+---@field instruction? string
+---@field message? string The diagnostic to mend.
+
 ---@class redraft.Range A command's range, 1-based.
 ---@field first integer
 ---@field last integer
@@ -19,12 +24,13 @@ end
 
 ---@param first integer
 ---@param last integer 1-based, both inclusive.
----@return { range: lsp.Range }
+---@return redraft.Target
 local function whole_lines(first, last)
   return { range = { start = { line = first - 1, character = 0 }, ['end'] = { line = last, character = 0 } } }
 end
 
 ---@param range? redraft.Range
+---@return redraft.Target
 function M.rewrite(range)
   local cursor = api.nvim_win_get_cursor(0)[1]
   return whole_lines(range and range.first or cursor, range and range.last or cursor)
@@ -34,13 +40,16 @@ end
 ---@param buf integer
 ---@param encoding 'utf-8'|'utf-16'|'utf-32'
 ---@param range? redraft.Range
+---@return redraft.Target
 function M.fix(buf, encoding, range)
   local found = vim.diagnostic.get(buf)
   if range then
     local inside = vim.iter(found):find(function(diagnostic)
       return diagnostic.lnum + 1 >= range.first and diagnostic.lnum + 1 <= range.last
     end)
-    return vim.tbl_extend('error', whole_lines(range.first, range.last), { message = inside and inside.message })
+    local target = whole_lines(range.first, range.last)
+    target.message = inside and inside.message
+    return target
   end
   local row, col = unpack(api.nvim_win_get_cursor(0))
   local function distance(diagnostic)
@@ -68,10 +77,11 @@ end
 ---@param buf integer
 ---@param encoding 'utf-8'|'utf-16'|'utf-32'
 ---@param range? redraft.Range
+---@return redraft.Target
 function M.fill(buf, encoding, range)
   local first, last = unpack(range and { range.first, range.last } or { vim.fn.line('.'), vim.fn.line('.') })
   local line = api.nvim_get_current_line()
-  local from, to = 0, math.huge
+  local from, to = 0, vim.v.maxcol
   if range and range.exact then
     from, to = vim.fn.col("'<") - 1, vim.fn.col("'>") - 1
     local end_line = api.nvim_buf_get_lines(buf, last - 1, last, false)[1]
