@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # takes a while to import, and most users never need it
 
 ATTEMPTS = 4
 BACKOFF_S, MAX_WAIT_S = 0.25, 10.0
+CONNECT_S = 5.0  # whatever the user allows for the answer
 KEY_VARIABLE = "REDRAFT_API_KEY"
 MAX_ANSWER = 200_000  # characters
 MAX_TOKENS = 8192  # more than this Mercury Edit does not write
@@ -73,8 +74,7 @@ class HttpModel:
         # Shown wherever the model is: code leaves the machine.
         self.device = f"REMOTE: code is sent to {self.remote}" if self.remote else "this machine"
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        timeout = httpx2.Timeout(choice.timeout_s, connect=min(5.0, choice.timeout_s))
-        self.client = httpx2.AsyncClient(headers=headers, timeout=timeout)
+        self.client = httpx2.AsyncClient(headers=headers)
 
     @classmethod
     def connect(cls, choice: ModelChoice) -> HttpModel:
@@ -117,13 +117,14 @@ class HttpModel:
 
         path, body = request_body(self.choice, ask)
         left = ask.deadline - time.monotonic()
-        timeout = self.choice.timeout_s if left == float("inf") else max(0.05, min(self.choice.timeout_s, left))
+        timeout = max(0.05, min(self.choice.timeout_s, left))
+        limits = httpx2.Timeout(timeout, connect=min(CONNECT_S, timeout))
         try:
-            async with self.client.stream("POST", self.url + path, json=body, timeout=timeout) as response:
+            async with self.client.stream("POST", self.url + path, json=body, timeout=limits) as response:
                 if response.status_code != 200:
                     raise self._refusal(response)
                 return await self._text(response, ask)
-        except httpx2.TimeoutException:
+        except httpx2.ReadTimeout:
             raise Again(self._failure(f"did not answer within {timeout:.0f} s: try again or raise --timeout")) from None
         except httpx2.HTTPError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):

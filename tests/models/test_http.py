@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
 import threading
 import time
@@ -193,6 +195,22 @@ def test_cancelled_requests_hang_up_and_hold_nobody_back(server) -> None:
     started = time.monotonic()
     assert [c.text for c in edit(server).candidates] == [GOOD]
     assert time.monotonic() - started < 15  # of the 30 s that the others would have taken
+
+
+def test_an_address_that_swallows_everything_is_given_up_soon(monkeypatch) -> None:
+    """A full backlog: the connection is neither taken nor refused, as behind a firewall."""
+    monkeypatch.setattr(http, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(http, "CONNECT_S", 0.3)
+    with socket.socket() as listener, contextlib.ExitStack() as others:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(listener.getsockname())
+        model = load_choice(ModelChoice(url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=600))
+        with pytest.raises(EditError, match="cannot be reached"):
+            run_session(open_session(REQUEST, model), model)
 
 
 def test_waits_between_tries_grow_and_differ(server, monkeypatch) -> None:

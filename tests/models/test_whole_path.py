@@ -20,9 +20,9 @@ from tests.models import test_diffusion_gemma, test_masked_lm, test_remote_code
 from tests.models.scripted_server import chat, scripted
 from tests.models.tiny import save_tokenizer
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 KINDS = ("masked-lm", "diffusion-gemma", "remote-code", "http")
 BEFORE, REGION, AFTER = "# 🙂 first\r\ndef area(w, h):\r\n", "\treturn (w * h\r\n", "\r\n\r\nlast = area(2, 3)"
-GOOD = "total = 0\nfor item in items:\n    total += item\n"
 
 
 def folder_of(kind: str, folder: Path) -> dict[str, Any]:
@@ -113,9 +113,6 @@ def answers(body: dict[str, Any]) -> Any:
     if "one_by_one" in asked:
         return chat("    return (\n" if body.get("seed", 0) % 2 else "    return sorted(items)\n")
     return chat("x = 2\n", pause_s=30.0)
-
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_mend_keeps_every_byte_around_it(editor: Editor) -> None:
