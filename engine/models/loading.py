@@ -79,10 +79,10 @@ def load_choice(choice: ModelChoice, device: str | None = None, threads: int | N
         if short or any(words in str(error).lower() for words in NO_MEMORY):
             raise no_room(folder, chosen, choice) from error
         reason = str(error).strip().splitlines()[0].split(". ")[0][:200] if str(error).strip() else type(error).__name__
-        remedy = "update transformers" if "does not recognize this architecture" in reason else "download it anew"
-        raise EditError(
-            "model_unavailable", f"the model in {folder} cannot be loaded ({reason}): {remedy}, or choose another model"
-        ) from error
+        remedy = "reinstall redraft" if folder == EMBEDDED else "download it anew, or choose another model"
+        if "does not recognize this architecture" in reason:
+            remedy = "update transformers, or choose another model"
+        raise EditError("model_unavailable", f"the model in {folder} cannot be loaded ({reason}): {remedy}") from error
 
 
 def load_folder(kind: Kind, folder: Path, device: str, choice: ModelChoice) -> Denoiser:
