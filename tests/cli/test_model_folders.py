@@ -162,6 +162,7 @@ def test_options_that_do_not_apply_are_said(folder: Path, capsys: pytest.Capture
     for seconds in ("0", "-1", "nan", "soon"):
         with pytest.raises(SystemExit, match="2"):
             main(["model", "use", "--url", "https://x.org", "--timeout", seconds])
+    capsys.readouterr()  # the usage
     (folder.parent / "config").write_text("a file where the folder should be")
     assert "cannot be written" in fails(capsys, "use", "embedded")
 
