@@ -248,6 +248,8 @@ def denoise(work: Work, canvases: list[list[int]], policy: StepPolicy) -> Block:
         answers = yield from work.ask(active, limit)
         # The last step is kept for looking over what the others wrote.
         bold = replace(policy, least=1 / max(1, limit - 1 - step))
+        if (by := work.denoiser.entropy_bound) is not None:
+            bold = replace(bold, bound=by.bound, temperature=by.temperature(limit - step, limit))
         moved: list[list[int]] = []
         for canvas, logits in zip(active, answers, strict=True):
             after = reverse_step(canvas, logits, bold, work.rng)

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import replace
-from threading import Event
 
 from engine.editing import check, edit_session, rank, warm_context
 from engine.errors import EditError
@@ -19,7 +18,6 @@ from engine.work import Query, Session
 
 CALLS = 4  # texts asked for at once; more candidates than that would cost more than they bring
 POLL_S = 0.02
-_pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="http")
 
 
 def open_session(request: EditRequest, model: Model) -> Session:
@@ -41,17 +39,16 @@ def text_session(request: EditRequest, model: HttpModel) -> Session:
     check(request)
     region = normalise(request.prefix, request.span, request.suffix)
     deadline = started + request.deadline_ms / 1000 if request.deadline_ms else float("inf")
-    stop, seen = Event(), [""]
-    asks = [
-        Ask(visible_hole(request, region), number, request.seed, deadline, stop.is_set, watcher(seen, number))
+    seen = [""]
+    hole = visible_hole(request, region)
+    futures = [
+        model.write(Ask(hole, number, request.seed, deadline, watcher(seen, number)))
         for number in range(calls(request, model))
     ]
-    futures = [_pool.submit(model.write, ask) for ask in asks]
     try:
         # A request that gave up at the deadline may be seen to have ended before the deadline is.
         late = (yield from poll(futures, deadline, seen)) or time.monotonic() >= deadline
     finally:  # also when the edit is cancelled
-        stop.set()
         for future in futures:
             future.cancel()
     try:

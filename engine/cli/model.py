@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,20 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", choices=("openai", "mercury"), default="openai")
     parser.add_argument("--name", help="the name by which the server knows the model")
     parser.add_argument("--key-env", metavar="VARIABLE", help="environment variable that holds the server's key")
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="S")
+    parser.add_argument("--timeout", type=seconds, default=30.0, metavar="S")
     parser.add_argument("--quantise", choices=("8bit", "4bit"), help="needs bitsandbytes")
+    parser.add_argument("--sampler", choices=("entropy-bound",), help="DiffusionGemma: take steps as its own sampler")
     parser.add_argument(
         "--allow-code", action="store_true", help="run the Python code that the folder brings, as it is now"
     )
     parser.add_argument("--json", action="store_true")
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError
+    return value
 
 
 def chosen(options: argparse.Namespace) -> Any:
@@ -46,6 +55,10 @@ def chosen(options: argparse.Namespace) -> Any:
 
     if options.folder and options.url:
         raise CommandError("name a folder or --url, not both")
+    if not options.url and (options.name or options.key_env):
+        raise CommandError("--name and --key-env are for a server: name it by --url")
+    if (options.url or options.folder == "embedded") and (options.quantise or options.sampler or options.allow_code):
+        raise CommandError("--quantise, --sampler and --allow-code are for a model folder: name one")
     if options.url:
         return ModelChoice(
             url=options.url,
@@ -59,13 +72,13 @@ def chosen(options: argparse.Namespace) -> Any:
     if options.folder:
         folder = Path(options.folder).expanduser().resolve()
         allowed = code_digest(folder) if options.allow_code else None
-        return ModelChoice(path=str(folder), quantise=options.quantise, allowed_code=allowed)
+        return ModelChoice(path=str(folder), quantise=options.quantise, sampler=options.sampler, allowed_code=allowed)
     return None
 
 
 def run_list(options: argparse.Namespace) -> int:
     from engine.errors import EditError
-    from engine.models.choice import choice_file, read_choice
+    from engine.models.choice import choice_file, read_choice, remote_host
 
     try:
         choice = read_choice()
@@ -74,7 +87,8 @@ def run_list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"file": str(choice_file()), **asdict(choice)}))
         return 0
-    print(f"in use: {choice.path or choice.url or 'embedded'}")
+    host = remote_host(choice.url)
+    print(f"in use: {choice.path or choice.url or 'embedded'}{f' (REMOTE: code is sent to {host})' if host else ''}")
     print("embedded      the model that comes with redraft")
     print("FOLDER        a span denoiser, or a masked LM saved by save_pretrained")
     print("                or DiffusionGemma; --allow-code: LLaDA, Dream, DreamOn and others that bring their own code")
@@ -86,25 +100,30 @@ def run_use(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from engine.errors import EditError
-    from engine.models.choice import write_choice
+    from engine.models.choice import choice_file, remote_host, write_choice
     from engine.models.http import HttpModel
-    from engine.models.loading import model_kind
+    from engine.models.loading import check_folder
 
     choice = chosen(options)
     if choice is None:
         raise CommandError("name a model folder, `embedded`, or --url")
+    choice = replace(choice, fallback=not options.no_fallback)
     try:
         if choice.url:
             HttpModel.connect(choice)
         elif choice.path:
-            model_kind(Path(choice.path))
+            check_folder(choice)
+        file = write_choice(choice)
     except EditError as error:
         raise CommandError(error.message) from error
-    file = write_choice(replace(choice, fallback=not options.no_fallback))
+    except OSError as error:
+        raise CommandError(f"{choice_file()} cannot be written: {error.strerror}") from error
     if options.json:
         print(json.dumps({"file": str(file), **asdict(choice)}))
-    else:
-        print(f"written to {file}; `redraft engine stop` makes a running engine take it up")
+        return 0
+    if host := remote_host(choice.url):
+        print(f"REMOTE: from now on code is sent to {host}; `redraft model use embedded` ends that")
+    print(f"written to {file}; `redraft model test` tries it, `redraft engine stop` makes a running engine take it up")
     return 0
 
 
@@ -113,7 +132,9 @@ def run_test(options: argparse.Namespace) -> int:
     from engine.errors import EditError
     from engine.messages import EditRequest
     from engine.models.choice import read_choice
+    from engine.models.http import HttpModel
     from engine.models.loading import load_choice
+    from engine.models.probe import LEAST, advantage
     from engine.rewriting import open_session
 
     request = EditRequest(
@@ -122,15 +143,22 @@ def run_test(options: argparse.Namespace) -> int:
     try:
         model = load_choice(chosen(options) or read_choice())
         result = run_session(open_session(request, model), model)
+        ahead = None if isinstance(model, HttpModel) else advantage(model)
     except EditError as error:
         raise CommandError(error.message) from error
     best = result.candidates[0] if result.candidates else None
     mended = best is not None and best.parses is True
     if options.json:
-        print(json.dumps({"model": model.name, "device": model.device, "mended": mended, **asdict(result)}))
+        told = {"model": model.name, "device": model.device, "mended": mended, "advantage": ahead}
+        print(json.dumps({**told, **asdict(result)}))
     else:
         print(f"{model.name} on {model.device}: {result.elapsed_ms:.0f} ms, {len(result.candidates)} candidates")
         print(best.text.rstrip("\n") if best else "(no edit)")
+    if ahead is not None and ahead < LEAST:
+        raise CommandError(
+            f"it guesses hidden code no better than by chance ({ahead:+.1f} nats a token): its weights or its mask "
+            "token are not those it was trained with, download it anew or choose another model"
+        )
     if not mended:
         raise CommandError("it did not mend a missing bracket: the model runs, but is too weak or not made for code")
     return 0

@@ -15,6 +15,7 @@ from random import Random
 
 import torch
 from torch import Tensor
+from torch.distributions import Categorical
 
 from engine.models.denoiser import CanvasLogits
 from engine.models.vocabulary import BOS, DEL, MASK
@@ -29,6 +30,7 @@ class StepPolicy:
     temperature: float = 0.0  # of the choice of token for a mask; 0: the most likely
     max_canvas: int = 256
     least: float = 0.0  # share of the masks that a step fills, however unsure of them
+    bound: float | None = None  # nats, of `within_bound`, which then takes the threshold's place
 
 
 @dataclass(slots=True)
@@ -102,12 +104,24 @@ def unmask(canvas: Sequence[int], rows: Tensor, policy: StepPolicy, rng: Random)
     else:
         choice = rows.argmax(-1)
     confidence = rows.gather(1, choice[:, None])[:, 0].exp()
-    confident = confidence >= policy.threshold
+    if policy.bound is None:
+        confident = confidence >= policy.threshold
+    else:
+        confident = within_bound(rows / (policy.temperature or 1.0), policy.bound)
     confident[confidence.topk(max(1, math.ceil(policy.least * len(masks)))).indices] = True
     for at, token, accept in zip(masks, choice.tolist(), confident.tolist(), strict=True):
         if accept:
             filled[at] = token
     return filled
+
+
+def within_bound(logits: Tensor, bound: float) -> Tensor:
+    """Which rows [n] of `logits` [n, vocab] to trust together: the surest ones whose entropies (nats) add up to at
+    most `bound`, the largest left out (arXiv 2505.24857, as transformers' EntropyBoundSampler)."""
+    entropy, order = Categorical(logits=logits).entropy().sort()
+    trusted = torch.zeros(len(logits), dtype=torch.bool)
+    trusted[order] = entropy.cumsum(0) - entropy <= bound
+    return trusted
 
 
 def log_likelihood(canvas: Sequence[int], logits: CanvasLogits) -> float:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import platformdirs
 
@@ -20,6 +20,7 @@ from engine.errors import EditError
 
 Protocol = Literal["openai", "mercury"]
 Quantisation = Literal["8bit", "4bit"]
+Sampler = Literal["entropy-bound"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,28 @@ class ModelChoice:
     key_env: str | None = None  # environment variable that holds the key; else the OS keyring is asked
     timeout_s: float = 30.0
     quantise: Quantisation | None = None
+    sampler: Sampler | None = None  # how DiffusionGemma takes its steps; None: like every other model
     allowed_code: str | None = None  # digest of the Python code in the folder that may run
     fallback: bool = True  # use the embedded model when this one cannot be loaded
 
 
+def split_url(url: str) -> SplitResult:
+    """Raises EditError("model_unavailable") unless `url` is an http(s) address."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:
+        pass  # brackets, or a port that is no port
+    raise EditError("model_unavailable", f"{url} is not an http(s) address: run `redraft model use`")
+
+
 def remote_host(url: str | None) -> str | None:
     """The machine that `url` names; None when it is this one, or there is no url."""
-    host = urlsplit(url if "://" in url else f"//{url}").hostname if url else None
+    try:
+        host = urlsplit(url if "://" in url else f"//{url}").hostname if url else None
+    except ValueError:
+        return url  # whoever connects says what is wrong
     if not host or host == "localhost":
         return None
     try:
@@ -89,8 +105,13 @@ def parse_choice(tree: Any, path: Path) -> ModelChoice:
         if not isinstance(value, types.get(name, (str, type(None)))):
             raise EditError("model_unavailable", f"{name} in {path} is of the wrong type: {wrong}")
     choice = ModelChoice(**tree)
-    if choice.protocol not in get_args(Protocol) or choice.quantise not in (None, *get_args(Quantisation)):
-        raise EditError("model_unavailable", f"protocol or quantise in {path} has an unknown value: {wrong}")
+    for name, kind in (("protocol", Protocol), ("quantise", Quantisation), ("sampler", Sampler)):
+        if tree.get(name) not in (None, *get_args(kind)):
+            raise EditError("model_unavailable", f"{name} in {path} has an unknown value: {wrong}")
+    if not 0 < choice.timeout_s < float("inf"):
+        raise EditError("model_unavailable", f"timeout_s in {path} is no number of seconds: {wrong}")
+    if choice.url:
+        split_url(choice.url)
     if choice.path and choice.url:
         raise EditError("model_unavailable", f"{path} names both a folder and a server: {wrong}")
     return choice

@@ -44,6 +44,21 @@ class CanvasItem:
     rows: tuple[int, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EntropyBound:
+    """Steps as transformers' EntropyBoundSampler takes them (arXiv 2505.24857): at a temperature that falls from
+    `t_max` to `t_min`, the surest masks are filled whose entropies (nats), the largest left out, add up to at most
+    `bound`: so far they are about independent of each other."""
+
+    bound: float
+    t_min: float
+    t_max: float
+
+    def temperature(self, left: int, steps: int) -> float:
+        """With `left` of `steps` steps to go, this one included."""
+        return self.t_min + (self.t_max - self.t_min) * left / steps
+
+
 @dataclass(slots=True)
 class CanvasLogits:
     """Log-probabilities for one canvas, at its n positions or at the n rows asked for: `tokens` [n, vocab]
@@ -67,6 +82,7 @@ class Denoiser(Protocol):
     free_length: bool  # inserts and <del> are the model's own; else counts of masks are searched
     remote: str | None = None  # the host that code is sent to
     fallback: str | None = None  # why this model stands in for the one that was chosen
+    entropy_bound: EntropyBound | None = None  # how the user wants its steps taken; None: by confidence
 
     def warm(self, context: Context) -> None:
         """Encodes and caches `context`."""

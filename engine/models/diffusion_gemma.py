@@ -19,13 +19,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
+from engine.models.choice import Sampler
+from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser, EntropyBound
 from engine.models.foreign import (
     SHIFT,
     ForeignVocabulary,
     canvas_logits,
     check_size,
     foreign_ids,
+    load_weights,
     one_line,
     read_json,
     token_id,
@@ -59,18 +61,16 @@ class DiffusionGemmaDenoiser(Denoiser):
         self._contexts: OrderedDict[Context, Any] = OrderedDict()
 
     @classmethod
-    def load(cls, folder: Path, device: str, **options: Any) -> DiffusionGemmaDenoiser:
+    def load(cls, folder: Path, device: str, sampler: Sampler | None, **options: Any) -> DiffusionGemmaDenoiser:
         """Raises EditError without a usable tokenizer, and what from_pretrained raises."""
         from transformers import DiffusionGemmaForBlockDiffusion
 
         vocabulary = ForeignVocabulary.read(folder)
-        model: Any = DiffusionGemmaForBlockDiffusion.from_pretrained(
-            folder, local_files_only=True, dtype="auto", **options
-        )
+        model = load_weights(DiffusionGemmaForBlockDiffusion, folder, device, dtype="auto", **options)
         check_size(folder, vocabulary, int(model.config.text_config.vocab_size))
-        if "quantization_config" not in options:
-            model = model.to(device)
-        return cls(model, vocabulary, Marks.read(folder), folder.name)
+        loaded = cls(model, vocabulary, Marks.read(folder), folder.name)
+        loaded.entropy_bound = own_bound(model) if sampler == "entropy-bound" else None
+        return loaded
 
     @torch.inference_mode()
     def warm(self, context: Context) -> None:
@@ -130,6 +130,13 @@ class DiffusionGemmaDenoiser(Denoiser):
             return torch.zeros((len(rows), 0, self.vocabulary.size - SHIFT))
         first = self.model(decoder_input_ids=ids, past_key_values=cache).logits
         return self.model(decoder_input_ids=ids, past_key_values=cache, self_conditioning_logits=first).logits
+
+
+def own_bound(model: Any) -> EntropyBound:
+    """As the folder's generation_config.json has it, else the library's defaults."""
+    own = model.generation_config
+    bound = own.sampler_config.entropy_bound if own.sampler_config else 0.1
+    return EntropyBound(bound, own.t_min or 0.4, own.t_max or 0.8)
 
 
 class Marks:

@@ -71,6 +71,31 @@ def foreign_ids(canvas: Sequence[int], mask: int) -> list[int]:
     return [mask if token == MASK else token - SHIFT for token in canvas if token != BOS]
 
 
+def load_weights(loader: Any, folder: Path, device: str, **options: Any) -> Any:
+    """`loader.from_pretrained`, of safetensors alone (never of pickles), on `device` unless quantised. Raises
+    EditError when weights are missing or of other shapes than config.json says: transformers would make them up."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    model, told = loader.from_pretrained(
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+        **options,
+    )
+    wrong = sorted([*told["missing_keys"], *(str(key) for key, *_ in told["mismatched_keys"])])
+    if wrong:
+        raise EditError(
+            "model_unavailable",
+            f"{len(wrong)} weights in {folder} are missing or do not fit its config.json ({wrong[0]}): "
+            "download the model folder anew",
+        )
+    return model if getattr(model, "hf_quantizer", None) else model.to(device)
+
+
 def check_size(folder: Path, vocabulary: ForeignVocabulary, model_size: int) -> None:
     """Raises EditError when the tokenizer has tokens that the model lacks (the other way round is padding)."""
     if vocabulary.size - SHIFT > model_size:
@@ -119,7 +144,12 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     RoBERTa's, those of Dream and its kin as Qwen2's. Raises EditError when there is neither."""
     path = folder / "tokenizer.json"
     if path.is_file():
-        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        try:
+            return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        except Exception as error:  # tokenizers raises no other class
+            raise EditError(
+                "model_unavailable", f"{path} is damaged ({error}): download the model folder anew"
+            ) from error
     kind = str(read_json(folder / "config.json").get("model_type")).lower()
     if kind in ("roberta", "dream") and (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
         from transformers import Qwen2Tokenizer, RobertaTokenizer

@@ -6,27 +6,33 @@ Code leaves this process only by this file. Keys come from the environment or th
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 import os
 import random
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from engine.errors import EditError
-from engine.models.choice import ModelChoice, remote_host
+from engine.models.choice import ModelChoice, remote_host, split_url
 from engine.models.denoiser import CanvasItem, CanvasLogits, Denoiser
-from engine.models.prompts import Hole, chat_messages, mercury_edit
+from engine.models.prompts import Hole, chat_messages, mercury_edit, mercury_fill
 
 if TYPE_CHECKING:  # takes a while to import, and most users never need it
     import httpx2
 
 ATTEMPTS = 4
 BACKOFF_S, MAX_WAIT_S = 0.25, 10.0
+CONNECT_S = 5.0  # whatever the user allows for the answer
 KEY_VARIABLE = "REDRAFT_API_KEY"
 MAX_ANSWER = 200_000  # characters
+MAX_TOKENS = 8192  # more than this Mercury Edit does not write
 
 
 class Again(Exception):
@@ -39,13 +45,12 @@ class Again(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One text wanted. `stopped` is asked between the parts of an answer; `deadline` by time.monotonic()."""
+    """One text wanted, by `deadline` of time.monotonic()."""
 
     hole: Hole
     number: int  # 0: the server's best; others are sampled
     seed: int
     deadline: float
-    stopped: Callable[[], bool]
     on_text: Callable[[str], None]
 
 
@@ -69,22 +74,19 @@ class HttpModel:
         # Shown wherever the model is: code leaves the machine.
         self.device = f"REMOTE: code is sent to {self.remote}" if self.remote else "this machine"
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        timeout = httpx2.Timeout(choice.timeout_s, connect=min(5.0, choice.timeout_s))
-        self.client = httpx2.Client(headers=headers, timeout=timeout)
+        self.client = httpx2.AsyncClient(headers=headers)
 
     @classmethod
     def connect(cls, choice: ModelChoice) -> HttpModel:
         """Sends nothing. Raises EditError when the address or the key cannot be meant."""
-        parts = urlsplit(choice.url or "")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise EditError("model_unavailable", f"{choice.url} is not an http(s) address: run `redraft model use`")
+        parts = split_url(choice.url or "")
         if parts.username or parts.password:
             raise EditError(
                 "model_unavailable", "keys do not belong in the address: set the variable that --key-env names"
             )
         if parts.scheme == "http" and remote_host(choice.url):
             raise EditError("model_unavailable", f"{parts.hostname} would get code unencrypted: use https")
-        return cls(choice, find_key(choice, parts.hostname))
+        return cls(choice, find_key(choice, parts.hostname or ""))
 
     def warm(self, context: object) -> None:
         """Nothing: code is sent for an edit and for nothing else."""
@@ -93,31 +95,36 @@ class HttpModel:
         """By the stand-in: a session of texts asks for no canvases."""
         return self.stand_in().denoise(items) if items and self.stand_in else []
 
-    def write(self, ask: Ask) -> str:
-        """The text for a hole. Tries again, with jitter, what may pass. Raises EditError."""
+    def write(self, ask: Ask) -> Future[str]:
+        """The text for a hole. Tries again, with jitter, what may pass. Fails with EditError; cancelling it hangs up
+        on the server at once."""
+        return asyncio.run_coroutine_threadsafe(self._write(ask), event_loop())
+
+    async def _write(self, ask: Ask) -> str:
         for attempt in range(ATTEMPTS):
             try:
-                return self._once(ask)
+                return await self._once(ask)
             except Again as again:
                 wait = again.wait_s or BACKOFF_S * 2**attempt * random.uniform(0.5, 1.5)
                 last = attempt == ATTEMPTS - 1 or wait > MAX_WAIT_S
-                if last or ask.stopped() or time.monotonic() + wait > ask.deadline:
+                if last or time.monotonic() + wait > ask.deadline:
                     raise again.error from None
-                time.sleep(wait)
+                await asyncio.sleep(wait)
         raise AssertionError
 
-    def _once(self, ask: Ask) -> str:
+    async def _once(self, ask: Ask) -> str:
         import httpx2
 
         path, body = request_body(self.choice, ask)
         left = ask.deadline - time.monotonic()
-        timeout = self.choice.timeout_s if left == float("inf") else max(0.05, min(self.choice.timeout_s, left))
+        timeout = max(0.05, min(self.choice.timeout_s, left))
+        limits = httpx2.Timeout(timeout, connect=min(CONNECT_S, timeout))
         try:
-            with self.client.stream("POST", self.url + path, json=body, timeout=timeout) as response:
+            async with self.client.stream("POST", self.url + path, json=body, timeout=limits) as response:
                 if response.status_code != 200:
                     raise self._refusal(response)
-                return self._text(response, ask)
-        except httpx2.TimeoutException:
+                return await self._text(response, ask)
+        except httpx2.ReadTimeout:
             raise Again(self._failure(f"did not answer within {timeout:.0f} s: try again or raise --timeout")) from None
         except httpx2.HTTPError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -126,14 +133,12 @@ class HttpModel:
             why = type(error).__name__
             raise Again(self._failure(f"cannot be reached ({why}): check the address and the network")) from None
 
-    def _text(self, response: httpx2.Response, ask: Ask) -> str:
+    async def _text(self, response: httpx2.Response, ask: Ask) -> str:
         streamed = "text/event-stream" in response.headers.get("content-type", "")
         text, finish = "", None
         try:
-            for part, reason in stream_parts(response) if streamed else [whole(response)]:
+            async for part, reason in stream_parts(response) if streamed else whole(response):
                 text, finish = text + part, reason or finish
-                if ask.stopped():
-                    raise EditError("cancelled", "the edit was cancelled")
                 if len(text) > MAX_ANSWER:
                     raise EditError("too_large", f"{self.host} does not stop writing: select less")
                 ask.on_text(text)
@@ -165,15 +170,29 @@ class HttpModel:
 Model: TypeAlias = Denoiser | HttpModel
 
 
+@functools.cache
+def event_loop() -> asyncio.AbstractEventLoop:
+    """On a thread of its own, for the requests of all models."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True, name="http").start()
+    return loop
+
+
 def find_key(choice: ModelChoice, host: str) -> str | None:
     """From the environment, else from the OS keyring (service "redraft", user: the host), else none.
 
-    Raises EditError when the variable that the user named is not set."""
-    key = os.environ.get(choice.key_env or KEY_VARIABLE)
-    if key:
-        return key.strip()
-    if choice.key_env:
+    Raises EditError when the variable that the user named is not set, or what is there cannot be a key."""
+    key = os.environ.get(choice.key_env or KEY_VARIABLE, "").strip()
+    if not key and choice.key_env:
         raise EditError("model_unavailable", f"the environment variable {choice.key_env} is not set: put the key there")
+    key = key or keyring_key(host)
+    if key and not (key.isascii() and key.isprintable()):
+        raise EditError("model_unavailable", f"the key for {host} holds characters that no key has: set it again")
+    return key
+
+
+def keyring_key(host: str) -> str | None:
+    """None also where there is no keyring."""
     try:
         import keyring
         import keyring.errors
@@ -188,10 +207,9 @@ def find_key(choice: ModelChoice, host: str) -> str | None:
 def request_body(choice: ModelChoice, ask: Ask) -> tuple[str, dict[str, Any]]:
     """Path and body of the request. Mercury's edit endpoint neither streams nor samples."""
     model: dict[str, Any] = {"model": choice.model} if choice.model else {}
-    tokens = 256 + len(ask.hole.span)
+    tokens = min(256 + len(ask.hole.span), MAX_TOKENS)
     if choice.protocol == "mercury" and ask.hole.intent == "fill":
-        body = {"prompt": ask.hole.prefix, "suffix": ask.hole.suffix, "max_tokens": tokens, "stream": True}
-        return "/v1/fim/completions", model | body
+        return "/v1/fim/completions", model | mercury_fill(ask.hole) | {"max_tokens": tokens, "stream": True}
     if choice.protocol == "mercury":
         message = {"role": "user", "content": mercury_edit(ask.hole)}
         return "/v1/edit/completions", model | {"messages": [message], "max_tokens": tokens}
@@ -200,15 +218,15 @@ def request_body(choice: ModelChoice, ask: Ask) -> tuple[str, dict[str, Any]]:
     return "/v1/chat/completions", model | body | sampling
 
 
-def whole(response: httpx2.Response) -> tuple[str, str | None]:
+async def whole(response: httpx2.Response) -> AsyncIterator[tuple[str, str | None]]:
     """Text and finish reason of an answer in one piece."""
-    choice = json.loads(response.read())["choices"][0]
-    return choice_text(choice, "message"), choice.get("finish_reason")
+    choice = json.loads(await response.aread())["choices"][0]
+    yield choice_text(choice, "message"), choice.get("finish_reason")
 
 
-def stream_parts(response: httpx2.Response) -> Iterator[tuple[str, str | None]]:
+async def stream_parts(response: httpx2.Response) -> AsyncIterator[tuple[str, str | None]]:
     """Parts of a server-sent event stream (OpenAI's `data:` lines, `[DONE]` last)."""
-    for line in response.iter_lines():
+    async for line in response.aiter_lines():
         if not line.startswith("data:"):
             continue
         data = line.removeprefix("data:").strip()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 
 from engine.errors import EditError
 from engine.models.choice import ModelChoice, read_choice
@@ -19,6 +19,7 @@ from engine.models.room import check_room, no_room
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "weights" / "small"
 Kind = Literal["embedded", "masked-lm", "diffusion-gemma", "remote-code"]
+QUANTISING = ("bitsandbytes", "accelerate")  # packages
 NO_MEMORY = ("can't allocate", "cannot allocate", "out of memory")  # as torch, the kernel and CUDA say it
 logger = logging.getLogger("redraft.engine")
 
@@ -71,26 +72,29 @@ def load_choice(choice: ModelChoice, device: str | None = None, threads: int | N
     kind = model_kind(folder)
     try:
         return load_folder(kind, folder, chosen, choice)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise no_room(folder, chosen, choice) from error
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        if any(words in str(error).lower() for words in NO_MEMORY):
+    except EditError:
+        raise
+    except Exception as error:  # transformers and a model's own code raise what they like
+        short = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if short or any(words in str(error).lower() for words in NO_MEMORY):
             raise no_room(folder, chosen, choice) from error
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise EditError(
-            "model_unavailable", f"the model in {folder} cannot be loaded ({reason}): reinstall it"
-        ) from error
+        reason = str(error).strip().splitlines()[0].split(". ")[0][:200] if str(error).strip() else type(error).__name__
+        remedy = "reinstall redraft" if folder == EMBEDDED else "download it anew, or choose another model"
+        if "does not recognize this architecture" in reason:
+            remedy = "update transformers, or choose another model"
+        raise EditError("model_unavailable", f"the model in {folder} cannot be loaded ({reason}): {remedy}") from error
 
 
 def load_folder(kind: Kind, folder: Path, device: str, choice: ModelChoice) -> Denoiser:
     """Foreign models import transformers, which takes seconds, so only then."""
+    check_options(kind, choice)
     if kind == "embedded":
         return EmbeddedDenoiser.load(folder, device)
     check_room(folder, device, choice)
     if kind == "diffusion-gemma":
         from engine.models.diffusion_gemma import DiffusionGemmaDenoiser
 
-        return DiffusionGemmaDenoiser.load(folder, device, **quantised(choice))
+        return DiffusionGemmaDenoiser.load(folder, device, choice.sampler, **quantised(choice))
     if kind == "remote-code":
         from engine.models.remote_code import RemoteCodeDenoiser
 
@@ -100,26 +104,30 @@ def load_folder(kind: Kind, folder: Path, device: str, choice: ModelChoice) -> D
     return MaskedLmDenoiser.load(folder, device, **quantised(choice))
 
 
+def check_folder(choice: ModelChoice) -> None:
+    """What can be seen of the folder of `choice` without loading it. Raises EditError."""
+    folder = Path(choice.path or EMBEDDED)
+    kind = model_kind(folder)
+    check_options(kind, choice)
+    if kind != "embedded":
+        from engine.models.foreign import ForeignVocabulary
+
+        ForeignVocabulary.read(folder)
+
+
 def model_kind(folder: Path) -> Kind:
     """Raises EditError("model_unavailable") when the folder holds no model that can edit."""
     from engine.models.families import family_of
-    from engine.models.foreign import read_json
+    from engine.models.foreign import token_id
 
-    if not (folder / "config.json").is_file():
-        raise EditError(
-            "model_unavailable", f"no model in {folder}: reinstall redraft, or set model.path to a model folder"
-        )
-    try:
-        config = read_json(folder / "config.json")
-    except ValueError as error:
-        raise EditError(
-            "model_unavailable", f"{folder / 'config.json'} is damaged ({error}): download the model anew"
-        ) from error
+    config = read_config(folder)
     model_type = config.get("model_type")
-    architectures = [str(name) for name in config.get("architectures") or []]
+    architectures: list[str] = config.get("architectures") or []
     if model_type == "redraft-span-denoiser":
         return "embedded"
     if config.get("auto_map") and family_of(config):
+        return "remote-code"
+    if model_type == "qwen2" and family_of(config, masks=token_id(folder, "mask_token") is not None):
         return "remote-code"
     if any(name.endswith("ForMaskedLM") for name in architectures):
         return "masked-lm"
@@ -132,16 +140,45 @@ def model_kind(folder: Path) -> Kind:
     )
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json, of which the fields that say what it is are what they should be. Raises EditError."""
+    from engine.models.foreign import read_json
+
+    file = folder / "config.json"
+    try:
+        if not file.is_file():
+            why = "reinstall redraft" if folder == EMBEDDED else "name the folder that holds its config.json"
+            raise EditError("model_unavailable", f"no model in {folder}: {why}")
+        config = read_json(file)
+    except PermissionError as error:
+        raise EditError("model_unavailable", f"{folder} cannot be read: allow it (chmod -R u+rX)") from error
+    except ValueError as error:
+        raise EditError("model_unavailable", f"{file} is damaged ({error}): download the model anew") from error
+    names: Any = config.get("architectures") or []
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise EditError("model_unavailable", f"{file} is damaged (architectures): download the model anew")
+    if not isinstance(config.get("auto_map") or {}, dict):
+        raise EditError("model_unavailable", f"{file} is damaged (auto_map): download the model anew")
+    return config
+
+
+def check_options(kind: Kind, choice: ModelChoice) -> None:
+    """Raises EditError when the model cannot be had as it was asked for."""
+    if choice.sampler and kind != "diffusion-gemma":
+        raise EditError("model_unavailable", f"{choice.path} is not DiffusionGemma: leave --sampler out")
+    if choice.quantise and kind == "embedded":
+        raise EditError("model_unavailable", "the embedded model needs no --quantise: leave it out")
+    if choice.quantise and not all(map(find_spec, QUANTISING)):
+        needs = " ".join(QUANTISING)
+        raise EditError("model_unavailable", f"quantised loading needs {needs}: pip install {needs}")
+
+
 def quantised(choice: ModelChoice) -> dict[str, Any]:
-    """Arguments of from_pretrained. Raises EditError when the library is missing."""
+    """Arguments of from_pretrained."""
     if choice.quantise is None:
         return {}
-    from importlib.util import find_spec
-
     from transformers import BitsAndBytesConfig
 
-    if find_spec("bitsandbytes") is None:
-        raise EditError("model_unavailable", "quantised loading needs bitsandbytes: pip install bitsandbytes")
     eight = choice.quantise == "8bit"
     return {"quantization_config": BitsAndBytesConfig(load_in_8bit=eight, load_in_4bit=not eight)}
 

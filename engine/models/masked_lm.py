@@ -16,7 +16,16 @@ from torch import Tensor
 
 from engine.errors import EditError
 from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
-from engine.models.foreign import SHIFT, ForeignVocabulary, canvas_logits, check_size, foreign_ids, one_line, token_id
+from engine.models.foreign import (
+    SHIFT,
+    ForeignVocabulary,
+    canvas_logits,
+    check_size,
+    foreign_ids,
+    load_weights,
+    one_line,
+    token_id,
+)
 from engine.models.vocabulary import BOS, MASK, Vocabulary
 
 STRIDE = 4
@@ -53,10 +62,8 @@ class MaskedLmDenoiser(Denoiser):
             raise EditError(
                 "model_unavailable", f"the tokenizer in {folder} names no mask_token: choose a masked language model"
             )
-        model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True, **options)
+        model = load_weights(AutoModelForMaskedLM, folder, device, **options)
         check_size(folder, vocabulary, int(model.config.vocab_size))
-        if "quantization_config" not in options:
-            model = model.to(device)
         ends = (
             token_id(folder, "cls_token") or token_id(folder, "bos_token"),
             token_id(folder, "sep_token") or token_id(folder, "eos_token"),

@@ -62,6 +62,11 @@ def mercury_edit(hole: Hole) -> str:
     )
 
 
+def mercury_fill(hole: Hole) -> dict[str, str]:
+    """Of Mercury's /v1/fim/completions: what stands around the hole. An instruction has no place in it."""
+    return {"prompt": hole.prefix[-NEAR:], "suffix": hole.suffix[:NEAR]}
+
+
 def answer_text(answer: str, span: str) -> str:
     """The region's new text: no tags, `span`'s indentation and ending, and of an answer with a fence that `span`
     lacks what is in it: weak models explain themselves, whatever they are told."""

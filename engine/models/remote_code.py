@@ -1,7 +1,8 @@
 """Diffusion language models that run their own Python code (LLaDA, Dream, DreamOn and others), as denoisers.
 
 They are masked language models with habits (`families`): they are asked as `masked_lm` asks. The code runs
-only when the user allowed it, and only as it was then: its digest is the pinned revision.
+only when the user allowed it, and only as it was then: its digest is the pinned revision. Open-dCoder may come
+without code: transformers' own Qwen2 then runs it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from engine.errors import EditError
 from engine.models.choice import code_digest
 from engine.models.denoiser import CanvasItem, CanvasLogits
 from engine.models.families import EXPAND, Family, family_of
-from engine.models.foreign import SHIFT, ForeignVocabulary, check_size, read_json, token_id
+from engine.models.foreign import SHIFT, ForeignVocabulary, check_size, load_weights, read_json, token_id
 from engine.models.masked_lm import MaskedLmDenoiser
 from engine.models.vocabulary import DEL, MASK
 
@@ -32,8 +33,10 @@ class RemoteCodeDenoiser(MaskedLmDenoiser):
     def __init__(self, model: Any, vocabulary: ForeignVocabulary, mask: int, folder: Path, family: Family) -> None:
         positions = next((getattr(model.config, name) for name in POSITIONS if hasattr(model.config, name)), LONGEST)
         model.config.max_position_embeddings = min(int(positions), LONGEST)
-        super().__init__(model, vocabulary, mask, (token_id(folder, "bos_token"), None), folder.name)
+        last = vocabulary.id_of(family.delete_token) if family.delete_token else None
+        super().__init__(model, vocabulary, mask, (token_id(folder, "bos_token"), last), folder.name)
         self.family = family
+        model.config.is_causal = False  # what transformers' own models go by
         self.expand, self.delete = (
             None if token is None else vocabulary.id_of(token) for token in (family.expand_token, family.delete_token)
         )
@@ -48,23 +51,26 @@ class RemoteCodeDenoiser(MaskedLmDenoiser):
         import transformers
 
         config = read_json(folder / "config.json")
-        check_code(folder, config, allowed)
+        own = config.get("auto_map")
+        if own:
+            check_code(folder, own, allowed)
         vocabulary = ForeignVocabulary.read(folder)
-        family = family_of(config, expands=vocabulary.id_of(EXPAND) is not None)
+        named = token_id(folder, "mask_token")
+        family = family_of(config, expands=vocabulary.id_of(EXPAND) is not None, masks=named is not None)
         assert family is not None  # else the folder is of another kind
-        mask = config.get("mask_token_id") or token_id(folder, "mask_token") or family.mask
+        mask = config.get("mask_token_id") or named or family.mask
         if not isinstance(mask, int):
             raise EditError(
                 "model_unavailable",
                 f"{folder} names no mask token: put its mask_token_id into config.json ({family.name})",
             )
-        loader = next(name for name in AUTO_CLASSES if name in config["auto_map"])
-        model: Any = getattr(transformers, loader).from_pretrained(
-            folder, local_files_only=True, trust_remote_code=True, dtype="auto", **options
+        loader = next((name for name in AUTO_CLASSES if name in own), None) if own else AUTO_CLASSES[1]
+        if loader is None:
+            raise EditError("model_unavailable", f"auto_map in {folder}/config.json names no model: download it anew")
+        model = load_weights(
+            getattr(transformers, loader), folder, device, trust_remote_code=bool(own), dtype="auto", **options
         )
         check_size(folder, vocabulary, int(getattr(model.config, "embedding_size", None) or model.config.vocab_size))
-        if "quantization_config" not in options:
-            model = model.to(device)
         return cls(model, vocabulary, mask, folder, family)
 
     @torch.inference_mode()
@@ -110,9 +116,9 @@ def own_lengths(item: CanvasItem, logits: CanvasLogits, expand: int, delete: int
     logits.inserts[at_masks, 1] = grow[at_masks].clamp(min=-30.0)
 
 
-def check_code(folder: Path, config: dict[str, Any], allowed: str | None) -> None:
+def check_code(folder: Path, auto_map: dict[str, Any], allowed: str | None) -> None:
     """Raises EditError unless the folder's code is all there and the one that the user allowed."""
-    elsewhere = [str(value) for value in config["auto_map"].values() if "--" in str(value)]
+    elsewhere = [str(value) for value in auto_map.values() if "--" in str(value)]
     if elsewhere:
         raise EditError(
             "model_unavailable",

@@ -152,8 +152,8 @@ class EngineClient:
         except ssl.SSLCertVerificationError as error:
             trusted = f"{error.verify_message}: check the address, or name its authority's file in SSL_CERT_FILE"
             raise EngineUnavailable(f"the certificate at {url} is not trusted, {trusted}") from error
-        except OSError as error:
-            raise EngineUnavailable(f"no engine at {url}: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:  # ValueError: an address that is none
+            raise EngineUnavailable(f"no engine at {url}: {getattr(error, 'strerror', None) or error}") from error
 
     @classmethod
     async def _greet(cls, reader: asyncio.StreamReader, writer: Writer, token: str | None) -> EngineClient:

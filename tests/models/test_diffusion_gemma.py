@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from tokenizers import Tokenizer
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion, DiffusionGemmaTextConfig
+from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
+    DiffusionGemmaGenerationConfig,
+    EntropyBoundSampler,
+    EntropyBoundSamplerConfig,
+    LinearTemperatureScheduleLogitsProcessor,
+)
 
+from engine.cli import main
+from engine.diffusion.sampler import within_bound
 from engine.editing import edit_session, run_session
 from engine.languages import python_fault
 from engine.messages import EditRequest
-from engine.models.denoiser import CanvasItem, Context
+from engine.models.choice import read_choice
+from engine.models.denoiser import CanvasItem, Context, EntropyBound
 from engine.models.diffusion_gemma import DiffusionGemmaDenoiser
-from engine.models.loading import load_denoiser, model_kind
+from engine.models.loading import load_choice, load_denoiser, model_kind
 from engine.models.vocabulary import BOS, MASK
 from tests.models.tiny import save_tokenizer
 
 VISION = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "head_dim": 8}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("gemma")
+def build(path: Path) -> None:
     size = save_tokenizer(path, mask=None, extra=("<|turn>", "<turn|>"))
     text = DiffusionGemmaTextConfig(
         vocab_size=size,
@@ -51,6 +59,12 @@ def folder(tmp_path_factory) -> Path:
         if "norm" not in name and weight.dim() > 1:  # as initialised, a canvas would hardly tell in the logits
             torch.nn.init.normal_(weight, std=0.3)
     model.save_pretrained(path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("gemma")
+    build(path)
     return path
 
 
@@ -126,6 +140,49 @@ def test_masks_are_random_tokens_and_the_turn_ends_the_canvas(model) -> None:
     assert ids[-1] == 4  # <turn|>
     assert len(set(ids[-41:-1])) > 20
     assert not set(ids[:-1]) & model.vocabulary.special
+
+
+def test_entropy_bounded_steps_trust_what_the_librarys_own_sampler_accepts() -> None:
+    generator = torch.Generator().manual_seed(0)
+    trusted = set()
+    for bound in (0.001, 0.1, 3.0, 30.0):
+        scales = torch.linspace(0, 30, 24)[torch.randperm(24, generator=generator), None]  # from no idea to sure
+        logits = torch.randn(24, 50, generator=generator) * scales
+        theirs = EntropyBoundSampler(EntropyBoundSamplerConfig(bound), 24, 50, 8)
+        theirs.accept_canvas(torch.zeros(1, 24), torch.ones(1, 24), logits[None], 1)
+        assert theirs.accepted_token_mask is not None
+        ours = within_bound(logits.log_softmax(-1), bound)
+        assert torch.equal(ours, theirs.accepted_token_mask[0])
+        trusted.add(int(ours.sum()))
+    assert len(trusted) == 4
+
+
+def test_the_temperature_falls_as_in_the_librarys_schedule() -> None:
+    theirs = LinearTemperatureScheduleLogitsProcessor(0.4, 0.8, 8)
+    ours = EntropyBound(0.1, 0.4, 0.8)
+    for left in range(8, 0, -1):
+        assert 1 / float(theirs(None, torch.ones(1), left)) == pytest.approx(ours.temperature(left, 8))
+
+
+def test_its_own_sampler_is_an_option_of_the_folder(folder, model, tmp_path, monkeypatch) -> None:
+    assert model.entropy_bound is None
+    own = shutil.copytree(folder, tmp_path / "own")
+    monkeypatch.setenv("REDRAFT_CONFIG_DIR", str(tmp_path))
+    assert main(["model", "use", str(own), "--sampler", "entropy-bound"]) == 0
+    assert load_choice(read_choice(), "cpu").entropy_bound == EntropyBound(0.1, 0.4, 0.8)  # the library's defaults
+    sampler = EntropyBoundSamplerConfig(entropy_bound=0.3)
+    DiffusionGemmaGenerationConfig(sampler_config=sampler, t_min=0.2, t_max=1.0).save_pretrained(own)
+    bounded = load_choice(read_choice(), "cpu")
+    assert bounded.entropy_bound == EntropyBound(0.3, 0.2, 1.0)
+    request = EditRequest("fill", "a = 1\n", "...\n", "b = 2\n", candidates=1, max_steps=2)
+    assert steps_of(bounded, request) != steps_of(model, request)
+
+
+def steps_of(model, request: EditRequest) -> list[str]:
+    """What the denoising looks like at each step."""
+    shown: list[str] = []
+    run_session(edit_session(request, model), model, on_state=lambda state: shown.append(state.text))
+    return shown
 
 
 def test_the_prompt_shows_the_code_with_a_gap(folder, model) -> None:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+import contextlib
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
 
+import keyring
 import pytest
 import trustme
+from keyring.backend import KeyringBackend
 
 from engine.editing import run_session
 from engine.errors import EditError
-from engine.messages import EditRequest
+from engine.messages import EditRequest, Intent
 from engine.models import http
 from engine.models.choice import ModelChoice, choice_file, read_choice, write_choice
-from engine.models.http import HttpModel, find_key
+from engine.models.http import Ask, HttpModel, find_key, request_body
 from engine.models.loading import load_choice, load_denoiser, load_model
-from engine.models.prompts import SYSTEM, Hole, answer_text, chat_messages, mercury_edit
+from engine.models.prompts import NEAR, SYSTEM, Hole, answer_text, chat_messages, mercury_edit
 from engine.rewriting import open_session
 from engine.service.scheduler import Job, Scheduler
+from tests.models.scripted_server import chat, piece, scripted
 
 REQUEST = EditRequest(
     "rewrite", "def f(x):\n", "    y = x\n    return y\n", "\nprint(f(1))\n", instruction="no y", candidates=1
@@ -30,58 +36,11 @@ REQUEST = EditRequest(
 GOOD = "    return x\n"
 
 
-class Script(BaseHTTPRequestHandler):
-    """Answers by `server.replies`, the last one again and again: (status, headers, text or chunks)."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append((self.path, dict(self.headers), json.loads(body)))
-        replies = self.server.replies
-        status, headers, content = replies.pop(0) if len(replies) > 1 else replies[0]
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        try:
-            for part in [content] if isinstance(content, str) else content:
-                if isinstance(part, float):
-                    self.server.woken.wait(part)
-                else:
-                    self.wfile.write(part.encode())
-                    self.wfile.flush()
-        except OSError:
-            self.server.hung_up.set()
-
-    def log_message(self, *_) -> None:
-        pass
-
-
 @pytest.fixture
-def server(monkeypatch) -> Iterator[ThreadingHTTPServer]:
+def server(monkeypatch) -> Iterator[Any]:
     monkeypatch.setattr(http, "BACKOFF_S", 0.01)
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Script)
-    running.asked, running.replies = [], []
-    running.woken, running.hung_up = threading.Event(), threading.Event()
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield running
-    running.woken.set()
-    running.shutdown()
-    running.server_close()
-
-
-def chat(text: str, finish: str | None = "stop"):
-    """A streamed chat answer, cut into small parts."""
-    parts = [text[i : i + 7] for i in range(0, len(text), 7)]
-    events = [{"choices": [{"delta": {"content": part}, "finish_reason": None}]} for part in parts]
-    if finish:
-        events.append({"choices": [{"delta": {}, "finish_reason": finish}]})
-    chunks = [f"data: {json.dumps(event)}\n\n" for event in events]
-    return 200, {"Content-Type": "text/event-stream"}, [*chunks, "data: [DONE]\n\n"] if finish else chunks
-
-
-def piece(text: str):
-    answer = {"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}
-    return 200, {"Content-Type": "application/json"}, json.dumps(answer)
+    with scripted() as running:
+        yield running
 
 
 def choice(server, **fields) -> ModelChoice:
@@ -219,6 +178,59 @@ def test_cancel_takes_effect_while_the_server_writes(server) -> None:
     scheduler.stop()
 
 
+def test_cancelled_requests_hang_up_and_hold_nobody_back(server) -> None:
+    """However many: a server that is slow to begin keeps no later edit waiting."""
+    server.replies = [(200, {"Content-Type": "text/event-stream"}, [part for _ in range(600) for part in (0.05, "\n")])]
+    model = load_choice(choice(server))
+    for edits in range(1, 21):
+        session = open_session(replace(REQUEST, candidates=4), model)
+        next(session)
+        give_up = time.monotonic() + 60
+        while len(server.asked) < 4 * edits and time.monotonic() < give_up:
+            time.sleep(0.01)
+        session.close()
+    assert len(server.asked) == 80
+    assert server.hung_up.wait(20)
+    server.replies = [chat(GOOD)]
+    started = time.monotonic()
+    assert [c.text for c in edit(server).candidates] == [GOOD]
+    assert time.monotonic() - started < 15  # of the 30 s that the others would have taken
+
+
+def test_an_address_that_swallows_everything_is_given_up_soon(monkeypatch) -> None:
+    """A full backlog: the connection is neither taken nor refused, as behind a firewall."""
+    monkeypatch.setattr(http, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(http, "CONNECT_S", 0.3)
+    with socket.socket() as listener, contextlib.ExitStack() as others:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(listener.getsockname())
+        model = load_choice(ModelChoice(url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=600))
+        with pytest.raises(EditError, match="cannot be reached"):
+            run_session(open_session(REQUEST, model), model)
+
+
+def test_waits_between_tries_grow_and_differ(server, monkeypatch) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(http, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    monkeypatch.setattr(http, "BACKOFF_S", 1.0)
+    server.replies = [(503, {}, "")]
+    for _ in range(5):
+        with pytest.raises(EditError):
+            edit(server)
+    for tried in range(http.ATTEMPTS - 1):
+        same = waits[tried :: http.ATTEMPTS - 1]
+        assert all(0.5 * 2**tried <= wait <= 1.5 * 2**tried for wait in same)
+        assert len(set(same)) == 5
+
+
 def test_the_key_comes_from_the_environment_and_stays_there(server, monkeypatch) -> None:
     monkeypatch.setenv("MY_KEY", "s3cret")
     server.replies = [(401, {}, "")]
@@ -228,6 +240,36 @@ def test_the_key_comes_from_the_environment_and_stays_there(server, monkeypatch)
     assert "s3cret" not in caught.value.message
     with pytest.raises(EditError, match="NOT_SET"):
         find_key(ModelChoice(url="https://x.org", key_env="NOT_SET"), "x.org")
+    for odd in ("schlüssel", "two\nlines"):
+        monkeypatch.setenv("MY_KEY", odd)
+        with pytest.raises(EditError, match="set it again") as caught:
+            edit(server, key_env="MY_KEY")
+        assert odd not in caught.value.message
+
+
+def test_the_key_comes_from_the_keyring_else(server, monkeypatch) -> None:
+    class Ring(KeyringBackend):
+        priority = 1
+
+        def get_password(self, service: str, username: str) -> str | None:
+            return {("redraft", "127.0.0.1"): "from-the-ring"}.get((service, username))
+
+        def set_password(self, service: str, username: str, password: str) -> None: ...
+
+        def delete_password(self, service: str, username: str) -> None: ...
+
+    monkeypatch.delenv(http.KEY_VARIABLE, raising=False)
+    before = keyring.get_keyring()
+    keyring.set_keyring(Ring())
+    try:
+        server.replies = [chat(GOOD)]
+        edit(server)
+        assert server.asked[0][1]["Authorization"] == "Bearer from-the-ring"
+        monkeypatch.setenv(http.KEY_VARIABLE, "from-the-environment")
+        edit(server)
+        assert server.asked[1][1]["Authorization"] == "Bearer from-the-environment"
+    finally:
+        keyring.set_keyring(before)
 
 
 def test_the_mark_that_code_leaves_the_machine() -> None:
@@ -235,7 +277,17 @@ def test_the_mark_that_code_leaves_the_machine() -> None:
     assert "REMOTE" not in HttpModel.connect(ModelChoice(url="http://localhost:8000", model="m")).device
 
 
-@pytest.mark.parametrize("url", ["http://api.example.org", "ftp://x.org", "https://user:pw@x.org", "nonsense"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example.org",
+        "ftp://x.org",
+        "https://user:pw@x.org",
+        "nonsense",
+        "https://[::1",
+        "https://x.org:99999",
+    ],
+)
 def test_addresses_that_would_leak_or_mean_nothing(url) -> None:
     with pytest.raises(EditError) as caught:
         HttpModel.connect(ModelChoice(url=url))
@@ -257,7 +309,15 @@ def test_the_choice_is_the_users_file_and_falls_back(server, tmp_path, monkeypat
     assert isinstance(load_model(), HttpModel)
     with pytest.raises(EditError, match="gives no logits"):
         load_denoiser()
-    for damaged in ("{", '{"colour": 1}', '{"fallback": "yes"}', '{"protocol": "gopher"}'):
+    for damaged in (
+        "{",
+        '{"colour": 1}',
+        '{"fallback": "yes"}',
+        '{"protocol": "gopher"}',
+        '{"sampler": "luck"}',
+        '{"timeout_s": NaN}',
+        '{"url": "https://[::1"}',
+    ):
         choice_file().write_text(damaged)
         with pytest.raises(EditError, match="redraft model use"):
             read_choice()
@@ -281,6 +341,40 @@ def test_golden_prompts() -> None:
         "<|code_to_edit|>\n    retrun 1\n<|cursor|>\n<|/code_to_edit|>\n\nf()\n<|/current_file_content|>\n"
         "<|edit_diff_history|>\n# Fix what is wrong in the region. invalid syntax\n<|/edit_diff_history|>"
     )
+
+
+def test_golden_requests() -> None:
+    """What is sent, whole, for each protocol and intent."""
+
+    def sent(protocol, intent: Intent, number: int = 0):
+        hole = replace(HOLE, intent=intent)
+        ask = Ask(hole, number, 7, float("inf"), lambda _: None)
+        return request_body(ModelChoice(url="https://x.org", model="m", protocol=protocol), ask)
+
+    messages, tokens = chat_messages(HOLE), 256 + len(HOLE.span)
+    first = {"model": "m", "messages": messages, "max_tokens": tokens, "stream": True, "temperature": 0}
+    assert sent("openai", "fix") == ("/v1/chat/completions", first)
+    assert sent("openai", "fix", 2) == ("/v1/chat/completions", {**first, "temperature": 0.7, "seed": 9})
+    asked = {"role": "user", "content": mercury_edit(HOLE)}
+    assert sent("mercury", "fix") == (
+        "/v1/edit/completions",
+        {"model": "m", "messages": [asked], "max_tokens": tokens},
+    )
+    around = {"prompt": "def f():\n", "suffix": "\nf()\n"}
+    assert sent("mercury", "fill") == (
+        "/v1/fim/completions",
+        {"model": "m", **around, "max_tokens": tokens, "stream": True},
+    )
+
+
+def test_only_the_near_code_is_sent() -> None:
+    far = replace(HOLE, prefix="FAR" + "p" * NEAR, suffix="s" * NEAR + "FAR", span="x" * 20_000)
+    for protocol in ("openai", "mercury"):
+        for intent in ("fix", "rewrite", "fill"):
+            ask = Ask(replace(far, intent=intent), 0, 0, float("inf"), lambda _: None)
+            _, body = request_body(ModelChoice(url="https://x.org", protocol=protocol), ask)
+            assert "FAR" not in str(body)
+            assert body["max_tokens"] == http.MAX_TOKENS
 
 
 @pytest.mark.parametrize(

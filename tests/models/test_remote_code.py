@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from tokenizers import Tokenizer
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from engine.cli import main
 from engine.editing import edit_session, run_session
@@ -20,6 +22,7 @@ from engine.models.denoiser import CanvasItem, Context
 from engine.models.families import FAMILIES, family_of
 from engine.models.foreign import ForeignVocabulary, token_id
 from engine.models.loading import load_choice, load_denoiser, load_model, model_kind
+from engine.models.probe import LEAST, advantage
 from engine.models.remote_code import RemoteCodeDenoiser
 from engine.models.vocabulary import BOS, DEL, MASK
 from tests.models.tiny import CODE, save_tokenizer, train_masked
@@ -95,7 +98,7 @@ def build(folder: Path, **config: object) -> None:
     (folder / "config.json").write_text(tree)
 
 
-@pytest.fixture(scope="module", params=["LLaDA", "LLaDA2", "DreamOn", "Open-dCoder"])
+@pytest.fixture(scope="module", params=["LLaDA", "LLaDA2", "DreamOn", "Open-dCoder", "Stable-DiffCoder"])
 def folder(request, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp(request.param.lower())
     kinds: dict[str, dict[str, object]] = {
@@ -103,6 +106,7 @@ def folder(request, tmp_path_factory) -> Path:
         "LLaDA2": {"model_type": "llada2_moe"},
         "DreamOn": {"model_type": "Dream", "shift": True, "expand_token_id": 4},
         "Open-dCoder": {"model_type": "qwen2", "shift": True, "flag": True},
+        "Stable-DiffCoder": {"model_type": "llama", "architectures": ["StableDiffcoderForCausalLM"]},
     }
     build(path, **kinds[request.param])
     return path
@@ -163,7 +167,8 @@ def test_the_prompt_is_a_comment_and_the_code(folder) -> None:
     shown = Tokenizer.from_file(str(folder / "tokenizer.json")).decode(
         model.prompt(context, [3, 3]), skip_special_tokens=False
     )
-    assert shown == "<s># sum them\na = 1\n<mask><mask>\nb = 2"
+    end = "<|endoftext|>" if model.family.name == "DreamOn" else ""
+    assert shown == f"<s># sum them\na = 1\n<mask><mask>\nb = 2{end}"
 
 
 def fails(choice: ModelChoice, *words: str) -> None:
@@ -200,26 +205,64 @@ def test_code_from_elsewhere_and_lost_masks_are_refused(tmp_path) -> None:
     write_model(tmp_path, model_type="llada", auto_map={"AutoModel": "someone/thing--modeling.Model"})
     fails(ModelChoice(path=str(tmp_path), allowed_code=code_digest(tmp_path)), "code from elsewhere", "someone/thing")
     maskless = tmp_path / "maskless"
-    write_model(maskless, model_type="open_dcoder", mask_token_id=None)
-    save_tokenizer(maskless, mask=None)
-    (maskless / "tokenizer_config.json").write_text("{}")
-    (maskless / "special_tokens_map.json").unlink(missing_ok=True)
+    write_model(maskless, model_type="qwen2", mask_token_id="lost")
     fails(ModelChoice(path=str(maskless), allowed_code=code_digest(maskless)), "mask_token_id")
+    codeless = tmp_path / "codeless"
+    write_model(codeless, model_type="Dream", auto_map={"AutoTokenizer": ["x.Slow", None]})
+    fails(ModelChoice(path=str(codeless), allowed_code=code_digest(codeless)), "names no model")
+
+
+def test_open_dcoder_needs_no_code_of_its_own(tmp_path) -> None:
+    """As it is published: a Qwen2 whose tokenizer names a mask, trained to see both ways, one place shifted."""
+    size = save_tokenizer(tmp_path)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    config = Qwen2Config(vocab_size=size, num_key_value_heads=2, max_position_embeddings=300, **sizes)
+    config.is_causal = False
+    model = Qwen2ForCausalLM(config)
+
+    def unshifted(input_ids):
+        logits = model(input_ids=input_ids, is_causal=False).logits
+        return SimpleNamespace(logits=torch.cat([logits[:, :1], logits[:, :-1]], dim=1))
+
+    unshifted.parameters, unshifted.train = model.parameters, model.train
+    train_masked(unshifted, tmp_path, 150, mask=3)
+    model.save_pretrained(tmp_path)
+    tree = json.loads((tmp_path / "config.json").read_text())
+    del tree["is_causal"]
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+    assert model_kind(tmp_path) == "remote-code"
+    loaded = load_choice(ModelChoice(path=str(tmp_path)), "cpu")
+    assert loaded.family.name == "Open-dCoder"
+    assert advantage(loaded) > LEAST
+    ids = loaded.vocabulary.encode(CODE[0])[:20]
+    seen = [loaded.denoise([CanvasItem(Context((), (), ()), (BOS, MASK, *ids[1:-1], last))])[0] for last in ids[:2]]
+    assert not torch.allclose(seen[0].tokens[1], seen[1].tokens[1], atol=1e-3)  # the last token tells the first
+    plain = tmp_path / "plain"
+    save_tokenizer(plain, mask=None)
+    model.save_pretrained(plain)
+    with pytest.raises(EditError, match="does not denoise"):
+        model_kind(plain)
 
 
 def test_families_are_told_apart() -> None:
+    """By what their published config.json say."""
     names = {family.name: family for family in FAMILIES}
     auto = {"auto_map": {"AutoModel": "m.M"}, "mask_token_id": 7}
+    seed = {"AutoModelForCausalLM": "modeling_seed_diffcoder.SeedDiffcoderForCausalLM"}
     for config, name in (
         ({"architectures": ["LLaDAModelLM"], "model_type": "llada"}, "LLaDA"),
         ({"architectures": ["LLaDA2MoeModelLM"], "model_type": "llada2_moe"}, "LLaDA2"),
         ({"architectures": ["DreamModel"], "model_type": "Dream"}, "Dream, Dream-Coder, DiffuCoder"),
         ({"architectures": ["DreamModel"], "model_type": "Dream", "expand_token_id": 151667}, "DreamOn"),
         ({"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", **auto}, "Open-dCoder"),
-        ({"architectures": ["LlamaForCausalLM"], "model_type": "llama", **auto}, "Stable-DiffCoder"),
+        ({"architectures": ["StableDiffcoderForCausalLM"], "model_type": "llama"}, "Stable-DiffCoder"),
+        ({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "auto_map": seed}, "Stable-DiffCoder"),
     ):
         assert family_of(config) is names[name]
     assert family_of({"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}) is None
+    assert family_of({"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}, masks=True) is names["Open-dCoder"]
+    assert family_of({"architectures": ["LlamaForCausalLM"], "model_type": "llama", **auto}) is None
     assert family_of({"architectures": ["DreamModel"], "model_type": "Dream"}, expands=True) is names["DreamOn"]
 
 

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -38,26 +39,37 @@ LOAD = """
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A RoBERTa with 800 MB of zeros, which take no room on disk."""
+    """A RoBERTa with 800 MB of zeros in its linear layers, which take no room on disk."""
     folder = tmp_path_factory.mktemp("large")
     size, width = save_tokenizer(folder), 8
-    rows = 800 * MB // (4 * width)
+    rows = 800 * MB // (2 * 4 * width)
     config = {"model_type": "roberta", "architectures": ["RobertaForMaskedLM"], "vocab_size": size}
-    sizes = {"hidden_size": width, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
-    (folder / "config.json").write_text(json.dumps({**config, **sizes, "max_position_embeddings": rows}))
-    name, shape = "roberta.embeddings.position_embeddings.weight", [rows, width]
-    header = json.dumps({name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 4 * rows * width]}}).encode()
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(struct.pack("<Q", len(header)) + header)
-        file.truncate(8 + len(header) + 4 * rows * width)
+    sizes = {"hidden_size": width, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": rows}
+    (folder / "config.json").write_text(json.dumps({**config, **sizes, "max_position_embeddings": 100}))
+    layer = "roberta.encoder.layer.0"
+    shapes = {f"{layer}.intermediate.dense.weight": [rows, width], f"{layer}.output.dense.weight": [width, rows]}
+    zeros(folder / "model.safetensors", "F32", shapes)
     return folder
+
+
+def zeros(path: Path, kind: str, shapes: dict[str, list[int]]) -> None:
+    """A safetensors file of zeros."""
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        start, end = end, end + prod(shape) * room.BYTES[kind]
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [start, end]}
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + end)
 
 
 @pytest.mark.parametrize(
     ("there_mb", "quantise", "words"),
     [
-        (400, "", ("needs 1.0 GB", "0.4 GB are free", "try --quantise 4bit")),
-        (150, "4bit", ("needs 0.3 GB", "model use embedded")),
+        (400, "", ("needs 1.0 GB", "0.4 GB are free", "try --quantise 8bit")),
+        (200, "", ("needs 1.0 GB", "0.2 GB are free", "try --quantise 4bit")),
+        (100, "", ("needs 1.0 GB", "0.1 GB are free", "model use embedded")),
         (1000, "", ("needs 1.0 GB", "try --quantise 8bit")),  # looks as if it fits, and does not
     ],
 )
@@ -84,8 +96,21 @@ def test_limits_of_control_groups_count(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_only_the_models_own_files_are_counted(tmp_path: Path) -> None:
     for name in ("model-1.safetensors", "model-2.safetensors", "consolidated.safetensors"):
-        (tmp_path / name).write_bytes(bytes(10))
-    assert room.weight_bytes(tmp_path) == 30
+        zeros(tmp_path / name, "F16", {"a": [5, 1]})
+    assert room.needed_bytes(tmp_path, None) == 36
     index = {"weight_map": {"a": "model-1.safetensors", "b": "model-1.safetensors", "c": "model-2.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert room.weight_bytes(tmp_path) == 20
+    assert room.needed_bytes(tmp_path, None) == 24
+    (tmp_path / "model-2.safetensors").write_bytes(b"damaged")
+    assert room.needed_bytes(tmp_path, None) == 12
+
+
+def test_what_is_not_quantised_is_counted_whole(tmp_path: Path) -> None:
+    """As bitsandbytes does it, tried with a RoBERTa and a DiffusionGemma: experts, 9 in 10 of the latter's weights,
+    stay as they are."""
+    kept = {"embed_tokens.weight": [100, 100], "layer.experts.down_proj": [10, 100, 100], "layer.bias": [100]}
+    zeros(tmp_path / "model.safetensors", "BF16", {**kept, "layer.q_proj.weight": [1000, 1000]})
+    stays = 2 * (10_000 + 100_000 + 100)
+    assert room.needed_bytes(tmp_path, None) == int(1.2 * (stays + 2_000_000))
+    assert room.needed_bytes(tmp_path, "8bit") == int(1.2 * (stays + 1_010_000))
+    assert room.needed_bytes(tmp_path, "4bit") == int(1.2 * (stays + 560_000))

@@ -135,7 +135,7 @@ async def test_corrupt_weights_are_named_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(EngineFailure) as caught:
         await client.edit(FIX)
     assert caught.value.code == "model_unavailable"
-    assert "reinstall" in caught.value.message
+    assert "download it anew" in caught.value.message
     await client.stop()
     await client.close()
 
