@@ -64,7 +64,7 @@ def check_room(folder: Path, device: str, choice: ModelChoice) -> None:
 def no_room(folder: Path, device: str, choice: ModelChoice) -> EditError:
     """How much is needed, how much there is, and the next smaller choice that fits."""
     free, need = free_bytes(device), needed_bytes(folder, choice.quantise)
-    smaller = [how for how in WIDTHS if needed_bytes(folder, how) < need]
+    smaller: list[Quantisation] = [how for how in WIDTHS if needed_bytes(folder, how) < need]
     fitting = [f"--quantise {how}" for how in smaller if needed_bytes(folder, how) <= free]
     remedy = fitting[0] if fitting else "`redraft model use embedded` (0.4 GB)"
     said = f"{folder.name} needs {need / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free: try {remedy}"

