@@ -15,7 +15,7 @@ from dataclasses import replace
 from engine.by_hand import mended_by_hand, suspects
 from engine.conflicts import resolutions
 from engine.diffusion.lengths import MASK_COUNTS, VARIANTS, likeliest, stretched
-from engine.diffusion.mending import fuses_words
+from engine.diffusion.mending import fuses_words, indent_of
 from engine.diffusion.sampler import StepPolicy, moves, renoise, reverse_step
 from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
@@ -32,6 +32,7 @@ from engine.work import NEAR_CHARS, Answers, Block, Job, Query, Scored, Session,
 MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take seconds
 MAX_SPAN = 20_000  # characters
 FILL_LENGTHS = (4, 8, 16, 32)  # masks that a fill of unknown length starts from
+INDENT = "    "  # of a body, as the model writes it
 HEAD = re.compile(r"^\n[ \t]*")
 FAR = 40  # lines: a fault reported further below the span is another one
 REWRITE_STRENGTH, FIX_MARGIN = 0.3, 4.0  # margin: 1% of correct held-out regions are touched, 3.5% at 2.0
@@ -215,19 +216,31 @@ def rewrite_block(work: Work, canvas: list[int]) -> Block:
 
 def fill_block(work: Work, canvas: list[int]) -> Block:
     """Write the span anew: its length is open, so several counts of masks race."""
-    whole_lines = work.region.head and work.region.span.startswith("\n")
     free = work.denoiser.free_length
-    # A newline and indentation that the model cannot move to stand in front from the start.
-    head = [] if free or not whole_lines else work.denoiser.vocabulary.encode(HEAD.findall(work.region.span)[0])
-    room = work.denoiser.max_canvas - len(head)
-    start = [[BOS, *head, *[MASK] * n] for n in (FILL_LENGTHS if free else MASK_COUNTS) if n < room]
+    # The newline that whole lines begin with, and a likely indentation, stand in front from the start.
+    heads = [work.denoiser.vocabulary.encode(head) for head in fill_heads(work.region)]
+    lengths = FILL_LENGTHS if free else MASK_COUNTS
+    start = [[BOS, *head, *[MASK] * n] for head in heads for n in lengths if len(head) + n < work.denoiser.max_canvas]
     if not free:
         start = yield from likeliest_lengths(work, start, max(4, work.request.candidates))
-    if not whole_lines:
+    if not work.region.head:
         start.append([BOS])
     policy = StepPolicy(threshold=0.7, margin=3.0, max_canvas=work.denoiser.max_canvas)
     finished = yield from denoise(work, start, policy)
     return [child for child in finished if child.canvas != canvas]
+
+
+def fill_heads(region: Region) -> list[str]:
+    """What a fill begins with: the hole's own indentation; where it is empty, that of the lines around it."""
+    if not region.head:
+        return [""]
+    own = HEAD.match(region.span)
+    if own:
+        return [own.group()]
+    above = next((line for line in reversed(region.prefix.split("\n")) if line.strip()), "")
+    below = next((line for line in region.suffix.split("\n") if line.strip()), above)
+    deeper = indent_of(above) + INDENT if above.rstrip().endswith(":") else indent_of(above)
+    return list(dict.fromkeys(("\n" + deeper, "\n" + indent_of(below))))
 
 
 def likeliest_lengths(work: Work, canvases: list[list[int]], count: int) -> Generator[Query, Answers, list[list[int]]]:

@@ -179,3 +179,10 @@ def test_a_mistake_below_the_span_is_not_in_the_way(denoiser) -> None:
     result = run_session(edit_session(EditRequest("fix", "", span, below), denoiser), denoiser)
     assert result.candidates[0].text == span.replace("=", "==")
     assert result.candidates[0].parses is False
+
+
+def test_a_fill_of_an_empty_hole_has_the_indentation_of_the_lines_around_it(denoiser) -> None:
+    request = EditRequest("fill", "def add(a, b):\n    total = a + b\n", "", "    return total\n")
+    result = run_session(edit_session(request, denoiser), denoiser)
+    assert result.candidates
+    assert all(candidate.text.startswith("    ") and candidate.text.endswith("\n") for candidate in result.candidates)
