@@ -32,6 +32,9 @@ from engine.work import NEAR_CHARS, Answers, Block, Job, Query, Scored, Session,
 MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take seconds
 MAX_SPAN = 20_000  # characters
 FILL_LENGTHS = (4, 8, 16, 32)  # masks that a fill of unknown length starts from
+BABBLE = re.compile(
+    r"([A-Za-z_]{2,8}?)\1{3,}|(\b\w+\W+)\2{3,}"
+)  # what an unsure model repeats scores well, and means nothing
 INDENT = "    "  # of a body, as the model writes it
 HEAD = re.compile(r"^\n[ \t]*")
 FAR = 40  # lines: a fault reported further below the span is another one
@@ -227,7 +230,7 @@ def fill_block(work: Work, canvas: list[int]) -> Block:
         start.append([BOS])
     policy = StepPolicy(threshold=0.7, margin=3.0, max_canvas=work.denoiser.max_canvas)
     finished = yield from denoise(work, start, policy)
-    return [child for child in finished if child.canvas != canvas]
+    return [child for child in finished if child.canvas != canvas and not BABBLE.search(work.text(child.canvas))]
 
 
 def fill_heads(region: Region) -> list[str]:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from engine.editing import edit_session, run_session, split_blocks
+from engine.editing import BABBLE, edit_session, run_session, split_blocks
 from engine.errors import EditError
 from engine.languages import python_fault
 from engine.messages import EditRequest
@@ -181,8 +181,23 @@ def test_a_mistake_below_the_span_is_not_in_the_way(denoiser) -> None:
     assert result.candidates[0].parses is False
 
 
+@pytest.mark.parametrize(
+    ("text", "babble"),
+    [
+        ("ibibibibib", True),
+        ("get(a, a, a, a, a)", True),
+        ("x = 1000000", False),
+        ("first, second = second, first", False),
+    ],
+)
+def test_babble_is_told_from_code(text: str, babble: bool) -> None:
+    assert bool(BABBLE.search(text)) == babble
+
+
 def test_a_fill_of_an_empty_hole_has_the_indentation_of_the_lines_around_it(denoiser) -> None:
-    request = EditRequest("fill", "def add(a, b):\n    total = a + b\n", "", "    return total\n")
+    request = EditRequest("fill", "def size(items):\n    for item in items:\n", "", "    return item\n")
     result = run_session(edit_session(request, denoiser), denoiser)
     assert result.candidates
-    assert all(candidate.text.startswith("    ") and candidate.text.endswith("\n") for candidate in result.candidates)
+    assert all(
+        candidate.text.startswith("        ") and candidate.text.endswith("\n") for candidate in result.candidates
+    )
