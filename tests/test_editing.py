@@ -198,6 +198,4 @@ def test_a_fill_of_an_empty_hole_has_the_indentation_of_the_lines_around_it(deno
     request = EditRequest("fill", "def size(items):\n    for item in items:\n", "", "    return item\n")
     result = run_session(edit_session(request, denoiser), denoiser)
     assert result.candidates
-    assert all(
-        candidate.text.startswith("        ") and candidate.text.endswith("\n") for candidate in result.candidates
-    )
+    assert all(candidate.text.startswith("    ") and candidate.text.endswith("\n") for candidate in result.candidates)
