@@ -20,8 +20,8 @@ from engine.diffusion.search import Child, expand, fill
 from engine.models.vocabulary import BOS
 from engine.work import Block, Work
 
-DRAWS = 300  # changes drawn from the forward process
-MOST = 80  # kept of each source
+DRAWS = 600  # changes drawn from the forward process
+MOST = 100  # kept of each source
 # Fitted on real one-hunk fixes of the development split; nats.
 LIKELIHOOD, MOVE, OFTEN, PATTERN = 1.0, 0.3, 1.0, 1.0
 NO_MOVE, LEAST_MOVE, NO_PATTERN = -12.0, -25.0, -8.0
@@ -48,7 +48,7 @@ def guess_block(work: Work, block: str) -> Block:
         guesses[tuple(child.canvas)] = Guess(moves=max(LEAST_MOVE, child.score))
     encode = work.denoiser.vocabulary.encode
     if work.request.language == "python":  # which both have learned
-        for text, draws in changes(block, work.near, work.rng).most_common(MOST):
+        for text, draws in changes(block, work.near + block, work.rng).most_common(MOST):
             guesses.setdefault((BOS, *encode(text)), Guess()).draws = draws
         for text, likely in islice(learned().edits(block).items(), MOST):
             guesses.setdefault((BOS, *encode(text)), Guess()).pattern = likely

@@ -73,11 +73,12 @@ def run(options: argparse.Namespace) -> int:
         show_diff(file, best, console)
         if options.write:
             write_source(file, best)
+    elif options.test:
+        console.print(f"with none of {len(texts)} edits does the command succeed; the file is unchanged")
     else:
         console.print("nothing better was found; the file is unchanged")
-    console.print(
-        f"{result.forward_passes} forward passes, {result.elapsed_ms:.0f} ms, {len(result.candidates)} candidates"
-    )
+    found = f"{len(result.candidates)} candidates" + (f", {len(result.guesses)} guesses" if result.guesses else "")
+    console.print(f"{result.forward_passes} forward passes, {result.elapsed_ms:.0f} ms, {found}")
     if options.json:
         print(
             json.dumps({"changed": best is not None, "written": options.write and best is not None, **asdict(result)})
