@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def runtime_dir() -> Path:
 
     Raises PermissionError when somebody else owns it, or could put another in its place."""
     chosen = os.environ.get("REDRAFT_RUNTIME_DIR")
-    folder = Path(chosen) if chosen else Path(platformdirs.user_runtime_dir("redraft"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set: what stands in for it is checked below
+        folder = Path(chosen) if chosen else Path(platformdirs.user_runtime_dir("redraft"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.name == "posix":
         remedy = "set REDRAFT_RUNTIME_DIR to a folder of your own"
