@@ -28,4 +28,8 @@ def test_eglot_takes_the_quick_fix_and_one_undo_brings_the_buffer_back(tmp_path:
     assert fixed.splitlines()[-1] == BROKEN.splitlines()[-1]
     printed = done.stdout.splitlines()
     assert "undone" in printed
-    assert printed[printed.index("undone") + 1 :] == ["Rewrite selection", "Rewrite selection: add type hints"]
+    assert printed[printed.index("undone") + 1 :] == [
+        "Rewrite selection",
+        "Rewrite selection: add type hints",
+        "Fill selection",
+    ]

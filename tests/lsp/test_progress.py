@@ -67,7 +67,7 @@ async def test_the_bar_says_step_k_of_n_and_cancels(client: RawClient, engine: S
     client.notify("window/workDoneProgress/cancel", {"token": "another"})
     client.notify("window/workDoneProgress/cancel", {"token": token})
     assert (await answer)["result"] == {"applied": False, "reason": "cancelled"}
-    assert engine.cancelled == 1
+    await until(lambda: engine.cancelled == 1)
     assert reported(client)[token][-1] == {"kind": "end"}
     assert buffer.buffer.text == TEXT
     assert not client.status["busy"]
