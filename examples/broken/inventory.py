@@ -34,6 +34,6 @@ class Inventory:
 
 def report(inventory: Inventory) -> str:
     lines = []
-    for item in inventory.items.values():
-        lines.append(f"{item.name:10} {item.count:4} x {item.price:8.2f}")
+    for item in inventory.items.values()
+        lines.append(f"{item.name:10} {item.count:4} x {item.price:8.2f}"
     return "\n".join(lines)
