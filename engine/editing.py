@@ -97,6 +97,8 @@ def guessed(job: Job) -> Texts:
         work = job.open(above, block, below)
         for child in (yield from guess_block(work, block)):
             texts.append((above + work.text(child.canvas) + below, child.score))
+        if job.late:
+            break
     return sorted(texts, key=lambda scored: -scored[1])
 
 
