@@ -27,7 +27,21 @@ from engine.models.http import Model
 from engine.models.vocabulary import BOS, MASK
 from engine.regions import Region, normalise
 from engine.syntax import REPORTED_LATE, Judge
-from engine.work import NEAR_CHARS, Answers, Block, Job, Query, Scored, Session, Texts, Work, make_context, split_blocks
+from engine.work import (
+    NEAR_CHARS,
+    Answers,
+    Block,
+    Job,
+    Query,
+    Scored,
+    Session,
+    Texts,
+    Work,
+    faulty_lines,
+    make_context,
+    room_in,
+    split_blocks,
+)
 
 MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take seconds
 MAX_SPAN = 20_000  # characters
@@ -43,6 +57,7 @@ REWRITE_STRENGTH, FIX_MARGIN = 0.3, 4.0  # margin: 1% of correct held-out region
 STEPS, REWRITES = 8, 8
 
 LENGTH_BONUS, MEND_WEIGHT, RANK_COST, NOT_SEARCHED = 0.25, 0.6, 0.13, 10
+CLOSE = 0.9  # nats above the cheapest mend by hand: the model never preferred a dearer one rightly
 
 
 def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
@@ -53,7 +68,7 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     deadline = started + request.deadline_ms / 1000 if request.deadline_ms else float("inf")
     parsed = is_checked(request.language) and parses(region, region.span, request.language)
     job = Job(request, denoiser, region, parsed, deadline)
-    texts = list(resolved(job)) or (yield from edited(job))
+    texts = list(resolved(job)) or (yield from narrowed(job)) or (yield from edited(job))
     candidates = rank(texts, region, request, request.candidates)
     guesses: tuple[Candidate, ...] = ()
     if request.guesses and request.intent == "fix" and parsed and not candidates:
@@ -67,6 +82,32 @@ def resolved(job: Job) -> Iterator[Scored]:
     if job.request.intent == "fix" and not job.parsed:
         for i, text in enumerate(resolutions(job.region.span)):
             yield text, -float(i)
+
+
+def narrowed(job: Job) -> Texts:
+    """Mends each mistake of a span that does not parse in the few lines around it, which are all that is denoised.
+    Nothing, where that does not mend them all."""
+    region, texts = job.region, list[Scored]()
+    mended, left = region.span, len(region.span)
+    while job.request.intent == "fix" and not job.parsed and not job.late:
+        cut = faulty_lines(region, mended, job.request.language)
+        if cut is None:
+            return texts
+        above, block, below = cut
+        if block == region.span or len(below) >= left:
+            break
+        work, left = job.open(above, block, below), len(below)
+        if work.judge is None or (fault := work.judge.fault(block)) is None:
+            break
+        canvas = [BOS, *work.denoiser.vocabulary.encode(block)]
+        if len(canvas) > room_in(work.denoiser):
+            break
+        finalists = yield from repair_block(work, canvas, fault, work.judge)
+        if not finalists:
+            break
+        texts = [(work.text(child.canvas).join((above, below)), child.score) for child in finalists]
+        mended = texts[0][0]
+    return texts if job.late else []
 
 
 def edited(job: Job) -> Texts:
@@ -128,7 +169,10 @@ def check(request: EditRequest) -> None:
 def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     """Encodes the context of an edit that is likely to come."""
     region = normalise(request.prefix, request.span, request.suffix)
-    denoiser.warm(make_context(request, denoiser, region.prefix, region.suffix))
+    above, below = "", ""
+    if request.intent == "fix" and (cut := faulty_lines(region, region.span, request.language)):
+        above, _, below = cut
+    denoiser.warm(make_context(request, denoiser, region.prefix + above, below + region.suffix))
 
 
 def edit_block(work: Work, block: str, final: bool) -> Block:
@@ -175,9 +219,10 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
     canvases: dict[tuple[int, ...], float] = {(BOS, *encode(text)): cost for text, cost in mended.items()}
     by_hand = {canvas: cost for canvas, cost in canvases.items() if len(canvas) <= work.denoiser.max_canvas}
     limit = max(8, work.request.candidates)
+    close = [mended for mended, cost in by_hand.items() if cost <= min(by_hand.values()) + CLOSE]
     search = judged_search(canvas, verdict, nearness(len(canvas), at), limit, thorough=not by_hand)
-    likely = [tuple(child.canvas) for child in (yield from work.drive(search, 8, along=list(by_hand)))]
-    found = list(dict.fromkeys([*likely, *by_hand]))
+    likely = [tuple(child.canvas) for child in (yield from work.drive(search, 8, along=close))]
+    found = list(dict.fromkeys([*likely, *close]))
     yield from work.score(found)
 
     def merit(mended: tuple[int, ...]) -> float:
@@ -187,6 +232,7 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
         return work.likelihood(mended) + length - MEND_WEIGHT * by_hand.get(mended, 4.0) - RANK_COST * rank
 
     best = sorted(found, key=merit, reverse=True) if all(canvas in work.scores for canvas in found) else found
+    best += [mended for mended in by_hand if mended not in best]
     return [Child(work.scores.get(mended, -30.0), list(mended)) for mended in best]
 
 

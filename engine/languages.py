@@ -45,6 +45,8 @@ GRAMMARS = {
     "yaml": "yaml",
 }
 MAX_STATEMENT = 20  # lines that a region may grow to
+REGION = "<region>"  # the file name that Python's warnings about a text would carry: nobody asked for them
+warnings.filterwarnings("ignore", module=re.escape(REGION))
 PATIENCE_S = 2.0  # some grammars take minutes over a few kilobytes that are not of their language
 # Scanners that keep their state in 1,024 bytes and end the process when it does not fit: YAML's has four a level of
 # indentation, Kotlin's one a string.
@@ -85,9 +87,7 @@ def syntax_fault(text: str, language: str) -> SyntaxFault | None:
 def python_fault(text: str) -> SyntaxFault | None:
     """The first syntax error of a Python module, or None when it compiles."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(text, "<region>", "exec", dont_inherit=True)
+        compile(text, REGION, "exec", dont_inherit=True)
     except SyntaxError as error:
         return SyntaxFault(max(0, (error.lineno or 1) - 1), max(0, (error.offset or 1) - 1), error.msg)
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from engine.by_hand import suspects
 from engine.diffusion.sampler import log_likelihood
 from engine.diffusion.search import Child, Evaluation
-from engine.languages import is_checked
+from engine.languages import is_checked, syntax_fault
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
 from engine.models.vocabulary import MASK
 from engine.regions import Region
-from engine.syntax import Judge
+from engine.syntax import REPORTED_LATE, Judge
 
 CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
 SCORED_AT_ONCE = 32  # canvases of one pass: a cancel waits for it
+NEAR_LINES = 2  # above and below the lines that the parser's words point to
 NEAR_CHARS = 2000  # on either side of the region, where names and indentation are looked up
 
 Answers = list[CanvasLogits]
@@ -47,6 +50,7 @@ class Work:
     parsed: bool  # the document parses as it is
     rng: Random
     deadline: float
+    around: tuple[str, str]  # the rest of the span
     passes: int = 0
     steps: int = 0
     late: bool = False
@@ -63,7 +67,7 @@ class Work:
             )
             for canvas in canvases
         )
-        shown = self.denoiser.vocabulary.decode(canvases[0]).removeprefix(self.region.head)
+        shown = self.text(canvases[0]).join(self.around).removeprefix(self.region.head)
         answers = yield Query(items, DenoisingState(self.steps, max(limit, self.steps), shown))
         self.passes += 1
         self.steps += 1
@@ -111,9 +115,26 @@ class Work:
         return (not text or text.startswith(self.region.head)) and "\ufffd" not in text
 
 
+def faulty_lines(region: Region, span: str, language: str) -> tuple[str, str, str] | None:
+    """`span`, in the place of the region's, cut around the lines that may hold the document's first mistake: those
+    above, those at fault, those below. None when the mistake is elsewhere."""
+    fault = syntax_fault(region.prefix + span + region.suffix, language)
+    first_line, pieces = region.prefix.count("\n"), re.split(r"(?=\n)", span)
+    if not fault or not first_line <= fault.line < first_line + len(pieces) + REPORTED_LATE:
+        return None
+    places = [min(line, len(pieces) - 1) for line in suspects(span, fault, first_line)]
+    first, last = max(0, min(places) - NEAR_LINES), max(places) + NEAR_LINES
+    return "".join(pieces[:first]), "".join(pieces[first : last + 1]), "".join(pieces[last + 1 :])
+
+
+def room_in(denoiser: Denoiser) -> int:
+    """Tokens of a block that leave the canvas room to grow."""
+    return denoiser.max_canvas * 2 // 3
+
+
 def split_blocks(span: str, denoiser: Denoiser) -> list[str]:
-    """The span in blocks of whole lines that leave the canvas room to grow; one block when it is short."""
-    room = denoiser.max_canvas * 2 // 3
+    """The span in blocks of whole lines; one block when it is short."""
+    room = room_in(denoiser)
     ids = denoiser.vocabulary.encode(span)
     if len(ids) <= room:
         return [span]
@@ -153,7 +174,8 @@ class Job:
         context = make_context(self.request, self.denoiser, prefix, suffix)
         judge = Judge(prefix, suffix, language, None if self.parsed else block) if is_checked(language) else None
         rng = Random(f"{self.request.seed}/{len(prefix)}")
-        work = Work(self.request, self.denoiser, self.region, context, judge, self.parsed, rng, self.deadline)
+        around = above, below
+        work = Work(self.request, self.denoiser, self.region, context, judge, self.parsed, rng, self.deadline, around)
         self.blocks.append(work)
         return work
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from engine.editing import BABBLE, edit_session, run_session, split_blocks
+from engine.editing import BABBLE, edit_session, run_session, split_blocks, warm_context
 from engine.errors import EditError
 from engine.languages import python_fault
 from engine.messages import EditRequest
@@ -94,6 +94,44 @@ def test_a_mistake_in_any_block_of_a_long_span_is_mended(denoiser, broken: int) 
     request = EditRequest("fix", "", "".join(wrong), "")
     result = run_session(edit_session(request, denoiser), denoiser)
     assert result.candidates[0].text == "".join(right)
+
+
+LONG = [f"    value_{i} = compute({i}, offset={i})\n" for i in range(20)]
+
+
+def broken_lines(*numbers: int) -> EditRequest:
+    lines = [line.replace(")", "") if i in numbers else line for i, line in enumerate(LONG)]
+    return EditRequest("fix", "def f():\n", "".join(lines), "    return value_0\n")
+
+
+def test_only_the_lines_around_a_mistake_are_denoised(denoiser) -> None:
+    lengths, states = list[int](), list[str]()
+
+    class Watched:
+        def denoise(self, items):
+            lengths.extend(len(item.canvas) for item in items)
+            return denoiser.denoise(items)
+
+    session = edit_session(broken_lines(9), denoiser)
+    result = run_session(session, Watched(), on_state=lambda state: states.append(state.text))
+    assert result.candidates[0].text == "".join(LONG)
+    assert max(lengths) < len(denoiser.vocabulary.encode("".join(LONG))) / 2
+    assert all(state.startswith(LONG[0]) and LONG[-1].rstrip() in state for state in states)
+
+
+def test_mistakes_far_apart_in_one_span_are_mended_one_after_the_other(denoiser) -> None:
+    result = run_session(edit_session(broken_lines(2, 17), denoiser), denoiser)
+    assert result.candidates[0].text == "".join(LONG)
+
+
+def test_a_warmed_context_is_the_one_that_the_mend_reads(denoiser, monkeypatch) -> None:
+    request = broken_lines(5)
+    warm_context(request, denoiser)
+    encoded = list[object]()
+    encode_context = denoiser.model.encode_context
+    monkeypatch.setattr(denoiser.model, "encode_context", lambda *a: encoded.append(a) or encode_context(*a))
+    assert run_session(edit_session(request, denoiser), denoiser).candidates
+    assert not encoded
 
 
 def test_the_blocks_that_the_deadline_leaves_stay_as_they_are(denoiser) -> None:

@@ -7,6 +7,7 @@ likelihood ranks them with its own (`engine.editing`). Purely textual.
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ BARE = re.compile(r"(?<=[(=,\[])\s*([^\"'(),=\[\]\s#][^\"',=\[\]]*?)\s*(?=[,)\]]
 PATH = re.compile(r"(?<=[(=,\[])\s*([^\"'=,\s][^\"'=,]*/[^\"'=,]*?)\s*(?=,|[)\]]\s*$|$)")
 CLOSERS, QUOTES = ")]}", "\"'"
 CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
+OPENED_BY = {closer: opener for opener, closer in CLOSED_BY.items()}
+NOT_CLOSED = re.compile(r"'([(\[{])' was never closed")  # CPython's words, 3.10 and later
+NOT_OPENED = re.compile(r"unmatched '([)\]}])'")
+BESIDE_THE_POINT = 2.0  # nats, of other pieces than the one that the parser misses
+KNOWN = frozenset((*kwlist, *dir(builtins)))
 DELETED = {"(": 4.0, "[": 4.0, "{": 4.0, "@": 4.0}
 REPLACED = {"=": ("==", ":"), ";": (":", ","), ":": ("=", ","), ".": (",",), ",": (".",), "(": "[", "[": "(", ")": "]",
             "]": ")", "}": ")", "{": "(", "'": '"', '"': "'", "“": '"', "”": '"', "‘": "'", "’": "'"}  # fmt: skip
@@ -42,29 +48,44 @@ class Mend:
     cost: float
 
 
-def mends(text: str, lines: Iterable[int], context: str) -> list[Mend]:
-    """Distinct one-step mends of `text` near its 0-based `lines`, cheapest first. `context`: the code above."""
+def mends(text: str, lines: Iterable[int], context: str, fault: str = "") -> list[Mend]:
+    """Distinct one-step mends of `text` near its 0-based `lines`, cheapest first. `context`: the code above; `fault`:
+    the parser's words."""
     found: dict[str, float] = {}
-    for mend in chain.from_iterable(near_line(text, line, context) for line in lines):
+    missed = missed_piece(fault)
+    for mend in chain.from_iterable(near_line(text, line, context, missed) for line in lines):
         if mend.text != text and mend.cost < found.get(mend.text, float("inf")):
             found[mend.text] = mend.cost
     return sorted((Mend(t, c) for t, c in found.items()), key=lambda mend: mend.cost)
 
 
-def near_line(text: str, line: int, context: str) -> Iterator[Mend]:
+def missed_piece(fault: str) -> str:
+    """The piece that the parser misses, going by its words; "" when they do not tell."""
+    if fault == "expected ':'":
+        return ":"
+    if found := NOT_CLOSED.match(fault):
+        return CLOSED_BY[found[1]]
+    found = NOT_OPENED.match(fault)
+    return OPENED_BY[found[1]] if found else ""
+
+
+def near_line(text: str, line: int, context: str, missed: str) -> Iterator[Mend]:
     starts = [0, *(m.end() for m in re.finditer("\n", text)), len(text) + 1]
     first = max(0, min(line, len(starts) - 2) - NEAR)
     last = max(0, min(line, len(starts) - 2))
     begin, end = starts[first], starts[last + 1] - 1
     for new, cost in undone(text, starts[last], end):
         yield Mend(new, cost)
-    yield from pieces_changed(text, begin, end)
+    yield from pieces_changed(text, begin, end, missed)
+    if missed in CLOSED_BY:
+        yield from words_opened(text, begin, end, missed, context)
     for i in range(first, last + 1):
         yield from line_changed(text, starts[i], starts[i + 1] - 1, context, abs(last - i))
 
 
-def pieces_changed(text: str, begin: int, end: int) -> Iterator[Mend]:
-    """One piece inserted, deleted or replaced between `begin` and `end`."""
+def pieces_changed(text: str, begin: int, end: int, missed: str) -> Iterator[Mend]:
+    """One piece inserted, deleted or replaced between `begin` and `end`; `missed`: what the parser misses."""
+    doubts = {new: BESIDE_THE_POINT if missed and new not in (missed, *QUOTES) else 0.0 for new in INSERTED}
     for piece in PIECE.finditer(text, begin, end):
         at, stop, old = piece.start(), piece.end(), piece.group()
         ends_line = ENDED.match(text, at) is not None
@@ -75,7 +96,7 @@ def pieces_changed(text: str, begin: int, end: int) -> Iterator[Mend]:
                 (goes_on and text[at - 1 : at] == new) or (old == new and WORD.match(text, stop))
             )
             doubt = 2.0 if doubled or (goes_on and new in CLOSERS) else 0.0
-            yield Mend(text[:at] + new + text[at:], last if ends_line else within + doubt)
+            yield Mend(text[:at] + new + text[at:], doubts[new] + (last if ends_line else within + doubt))
         if old in "'\"":
             yield Mend(f"{text[:at]}\\{text[at:]}", 2.0)
         for new in REPLACED.get(old, ()):
@@ -87,7 +108,18 @@ def pieces_changed(text: str, begin: int, end: int) -> Iterator[Mend]:
             for word in get_close_matches(old, kwlist, n=2, cutoff=0.6):
                 yield Mend(text[:at] + word + text[stop:], 1.0)
     for new, (_, last) in INSERTED.items():
-        yield Mend(text[:end] + new + text[end:], last)
+        yield Mend(text[:end] + new + text[end:], doubts[new] + last)
+
+
+def words_opened(text: str, begin: int, end: int, bracket: str, context: str) -> Iterator[Mend]:
+    """A word that is two words, known here, once `bracket` stands between them."""
+    known = KNOWN.union(WORD.findall(context), WORD.findall(text))
+    for word in WORD.finditer(text, begin, end):
+        for at in range(word.start() + 1, word.end()):
+            left, right = text[word.start() : at], text[at : word.end()]
+            strangers = (left not in known) + (right not in known and not right.isdecimal())
+            if strangers < 2 and left.isidentifier():
+                yield Mend(text[:at] + bracket + text[at:], 0.5 + 2.0 * strangers)
 
 
 def line_changed(text: str, start: int, stop: int, context: str, distance: int) -> Iterator[Mend]:

@@ -70,3 +70,33 @@ def test_prose_is_commented_out_before_code_is() -> None:
         {m.text: m.cost for m in mends(f"\n{line}", [1], "")}[f"\n# {line}"] for line in ("just some words", "f(a b)")
     ]
     assert costs[0] < costs[1]
+
+
+@pytest.mark.parametrize(
+    ("broken", "fault", "mended"),
+    [
+        ("\n    return heap0]", "unmatched ']'", "\n    return heap[0]"),
+        ("\n    print_alltotal)", "unmatched ')'", "\n    print_all(total)"),
+        ("\n    return lentotal)", "unmatched ')'", "\n    return len(total)"),
+    ],
+)
+def test_a_word_that_swallowed_a_bracket_is_two_known_words(broken: str, fault: str, mended: str) -> None:
+    found = mends(broken, [1], "def print_all(total):\n    heap = [total]", fault)
+    assert mended in [mend.text for mend in found[:5]]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cheaper", "dearer"),
+    [
+        ("'(' was never closed", "f(a b)", "f(a, b"),
+        ("'(' was never closed", "f(a b)", "f(a b:"),
+        ("unmatched ')'", "f(a( b", "f(a, b"),
+        ("expected ':'", "f(a b:", "f(a, b"),
+        ("expected ':'", "f(a b:", "f(a) b"),
+    ],
+)
+def test_what_the_parser_misses_comes_before_what_it_does_not(fault: str, cheaper: str, dearer: str) -> None:
+    told = {mend.text: mend.cost for mend in mends("f(a b", [0], "", fault)}
+    untold = {mend.text: mend.cost for mend in mends("f(a b", [0], "")}
+    assert told[cheaper] == untold[cheaper]
+    assert told[dearer] > untold[dearer]
