@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import torch
 
 from engine.training.batches import Batch
@@ -20,6 +21,10 @@ from tests.training.conftest import REPOSITORY
 from tests.training.test_stages import stage
 
 STEPS = 6
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node=2")
+# As for GPUs: for processes on CPUs alone it wants MPI.
+ACCELERATE = ("accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1",
+              "--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0")  # fmt: skip
 TWO = f"""
 import sys
 from pathlib import Path
@@ -39,12 +44,14 @@ def alternating(run: Run) -> Iterator[Batch]:
             yield next(stream)
 
 
-def test_two_processes_learn_what_one_learns_from_the_same_batches(stream: StreamConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
+def test_two_processes_learn_what_one_learns_from_the_same_batches(
+    launcher: tuple[str, ...], stream: StreamConfig, tmp_path: Path
+) -> None:
     script = tmp_path / "two.py"
     script.write_text(TWO)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [*launch, str(script), str(stream.corpus), str(tmp_path / "two")],
+        [sys.executable, "-m", *launcher, str(script), str(stream.corpus), str(tmp_path / "two")],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
