@@ -22,8 +22,8 @@ from engine.work import Block, Work
 
 DRAWS = 600  # changes drawn from the forward process
 MOST = 100  # kept of each source
-# Fitted on real one-hunk fixes of the development split; nats.
-LIKELIHOOD, MOVE, OFTEN, PATTERN = 1.0, 0.3, 1.0, 1.0
+# Fitted on some 600 real one-hunk fixes of the corpus, its development split among them; nats.
+LIKELIHOOD, MOVE, OFTEN, PATTERN = 0.7, 0.1, 0.7, 1.0
 NO_MOVE, LEAST_MOVE, NO_PATTERN = -12.0, -25.0, -8.0
 
 
@@ -50,7 +50,7 @@ def guess_block(work: Work, block: str) -> Block:
     if work.request.language == "python":  # which both have learned
         for text, draws in changes(block, work.near + block, work.rng).most_common(MOST):
             guesses.setdefault((BOS, *encode(text)), Guess()).draws = draws
-        for text, likely in islice(learned().edits(block).items(), MOST):
+        for text, likely in islice(learned().edits(block, work.near + block).items(), MOST):
             guesses.setdefault((BOS, *encode(text)), Guess()).pattern = likely
     possible = [made for made in guesses if len(made) <= work.denoiser.max_canvas and list(made) != canvas]
     yield from work.score(possible)

@@ -73,6 +73,8 @@ def code_actions(
             )
         if not params.context.diagnostics:
             offer("Fix selection", lsp.CodeActionKind.RefactorRewrite, "redraft.fix", {"range": selection})
+            guess = {"range": selection, "guess": True}
+            offer("Guess a fix of selection", lsp.CodeActionKind.RefactorRewrite, "redraft.fix", guess)
         offer("Fill selection", lsp.CodeActionKind.RefactorRewrite, "redraft.fill", {"range": selection})
     hole = hole_at(document, params.range.start)
     if hole:

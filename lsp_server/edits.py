@@ -96,7 +96,7 @@ async def run_edit(
         asked = None if argument.get("all") else question(document, argument, (region.start, region.end))
         await progress.begin(f"Redraft: {TITLES[intent]}", first)
         result = await (answer(asked) if asked else mend_all(document, mend))
-        candidates = tuple(candidate for candidate in result.candidates if candidate.text != sent)
+        candidates = tuple(c for c in result.candidates or result.guesses if c.text != sent)
         if not candidates:
             raise CannotEdit(f"{TITLES[intent]}: no better text was found, nothing was changed")
         proposed = None
@@ -202,6 +202,7 @@ def make_request(
         strength=settings.strength,
         candidates=settings.candidates,
         deadline_ms=settings.deadline_ms,
+        guesses=settings.candidates if argument.get("guess") is True else 0,
     )
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from engine.diffusion import forms
 from engine.diffusion.patterns import PIECE, fragments
 from engine.training.corpus import batched_records
 
@@ -14,6 +15,9 @@ LINES = 3  # of a hunk, at most
 CHANGED = (8, 10)  # pieces that go, and that come, at most
 CONTEXT = 2  # pieces on either side, at most
 HUNKS, REPOSITORIES = 3, 2  # that must have made a change, at least
+
+WORD_HUNKS, WORD_REPOSITORIES = 15, 3  # that must hold a word, at least
+SMALLEST = 3  # edits of a form, at least
 
 Change = tuple[str, str]
 
@@ -30,19 +34,52 @@ def mine_patterns(edits: Path, out: Path) -> int:
     for record in short_hunks(edits):
         found = (text for _, _, text in fragments(PIECE.findall(record["before"])))
         held.update(wanted.intersection(found))
-    rows = sorted((before, after, made[before, after], held[before]) for before, after in kept)
-    text = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    out.write_text(f"[\n{text}\n]\n", encoding="utf-8")
-    return len(rows)
+    found = sorted((before, after, made[before, after], held[before]) for before, after in kept)
+    words = mine_words(edits)
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in found)
+    shares = json.dumps(count_forms(edits, words))
+    out.write_text(
+        f'{{"words": "{" ".join(words)}",\n"forms": {shares},\n"changes": [\n{lines}\n]}}\n', encoding="utf-8"
+    )
+    return len(found)
+
+
+def mine_words(edits: Path) -> list[str]:
+    """Words that many hunks hold, in several repositories, the most frequent first: those are spelt right."""
+    held, repositories = Counter[str](), dict[str, set[str]]()
+    for record in records(edits):
+        for word in {part.lower() for part in forms.PART.findall(record["after"] + record["suffix"])}:
+            held[word] += 1
+            repositories.setdefault(word, set()).add(record["repo"])
+    enough = (word for word, hunks in held.items() if hunks >= WORD_HUNKS)
+    return sorted((w for w in enough if len(repositories[w]) >= WORD_REPOSITORIES), key=lambda w: (-held[w], w))
+
+
+def count_forms(edits: Path, words: list[str]) -> list[tuple[str, int, int]]:
+    """Of every form: its name, how many real edits have it, and how many could have had it."""
+    ranks = {word: rank for rank, word in enumerate(words)}
+    made, possible = Counter[str](), Counter[str]()
+    for record in short_hunks(edits):
+        before = record["before"].rstrip()
+        scope = "\n".join((record["prefix"], before, record["suffix"]))
+        offered = {text: form for text, form in forms.edits(before, scope, ranks) if text != before}
+        possible.update(offered.values())
+        if form := offered.get(record["after"].rstrip()):
+            made[form] += 1
+    return sorted((form, count, possible[form]) for form, count in made.items() if count >= SMALLEST)
+
+
+def records(edits: Path) -> Iterator[dict[str, str]]:
+    for batch in batched_records(sorted(edits.glob("edits-[0-9]*.jsonl.xz")), 512):
+        yield from batch
 
 
 def short_hunks(edits: Path) -> Iterator[dict[str, str]]:
     """Records whose both sides have some, and few, lines."""
-    for batch in batched_records(sorted(edits.glob("edits-[0-9]*.jsonl.xz")), 512):
-        for record in batch:
-            sides = record["before"], record["after"]
-            if all(side.strip() and side.count("\n") < LINES for side in sides):
-                yield record
+    for record in records(edits):
+        sides = record["before"], record["after"]
+        if all(side.strip() and side.count("\n") < LINES for side in sides):
+            yield record
 
 
 def changes(before: Sequence[str], after: Sequence[str]) -> Iterator[Change]:

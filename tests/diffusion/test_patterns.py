@@ -22,7 +22,8 @@ def test_a_change_that_several_repositories_made_is_counted_against_what_stayed(
     made = [record(f"r{i % 2}", f"    if a{i} == None:\n", f"    if a{i} is None:\n") for i in range(4)]
     write(tmp_path, [*made, record("r3", "    b == None or c\n", "    b == None or d\n")])
     mine_patterns(tmp_path, tmp_path / "patterns.json")
-    counts = {(before, after): rest for before, after, *rest in json.loads((tmp_path / "patterns.json").read_text())}
+    found = json.loads((tmp_path / "patterns.json").read_text())["changes"]
+    counts = {(before, after): rest for before, after, *rest in found}
     assert counts["== None", "is None"] == [4, 5]
     assert counts["==", "is"] == [4, 5]
     assert not any("a1" in before for before, _ in counts)  # that was one repository's
@@ -37,11 +38,31 @@ def test_changes_of_one_repository_or_of_many_lines_are_not_patterns(tmp_path: P
 
 def test_edits_are_proposed_wherever_the_fragment_stands_the_likeliest_first() -> None:
     patterns = Patterns([("==", "is", 5, 95), ("== None", "is None", 45, 50)])
-    found = patterns.edits("a == None, b == 1")
+    found = patterns.edits("a == None, b == 1", "")
     assert list(found) == ["a is None, b == 1", "a == None, b is 1"]
     assert math.isclose(found["a is None, b == 1"], math.log(45 / 55))
 
 
 def test_the_shipped_patterns_know_what_is_common() -> None:
-    assert "    for key in table:" in learned().edits("    for key in table.keys():")
-    assert "    if value is None:" in learned().edits("    if value == None:")
+    assert "    for key in table:" in learned().edits("    for key in table.keys():", "")
+    assert "    if value is None:" in learned().edits("    if value == None:", "")
+
+
+def test_what_shares_a_form_is_counted_by_form(tmp_path: Path) -> None:
+    texts = [
+        "    # the follwing one\n",
+        "    # a follwing two\n",
+        "    # no follwing three\n",
+        "    # so follwing four\n",
+    ]
+    kept = record("r9", "    # another follwing\n", "    # one more\n")
+    words = [{**record(f"r{i % 4}", "y\n", "z\n"), "suffix": "the following"} for i in range(20)]
+    write(
+        tmp_path, [record(f"r{i}", t, t.replace("follwing", "following")) for i, t in enumerate(texts)] + [kept, *words]
+    )
+    mine_patterns(tmp_path, tmp_path / "patterns.json")
+    found = json.loads((tmp_path / "patterns.json").read_text())
+    assert found["words"] == "following the"
+    assert ["spelling 0", 4, 5] in found["forms"]
+    patterns = Patterns(found["changes"], found["forms"], found["words"])
+    assert math.isclose(patterns.edits("wel, follwing", "")["wel, following"], math.log(4 / 10))

@@ -52,6 +52,10 @@ class Session:
         fields = {"uri": self.editor.document.uri, "version": self.editor.document.version, **argument}
         return plain(await self.client.workspace_execute_command_async(lsp.ExecuteCommandParams(name, [fields])))
 
+    async def run(self, command: lsp.Command) -> Any:
+        params = lsp.ExecuteCommandParams(command.command, command.arguments)
+        return plain(await self.client.workspace_execute_command_async(params))
+
     async def fix(self, line: int) -> Any:
         return await self.command("redraft.fix", range=position(line), message="syntax error")
 
@@ -114,11 +118,7 @@ async def test_a_syntax_error_is_reported_and_fixed_in_one_versioned_edit(open_s
     action = next(a for a in await session.actions(diagnostic.range, [diagnostic]) if a.title.startswith("Fix with"))
     assert action.kind == lsp.CodeActionKind.QuickFix
     assert action.edit is None
-    answer = plain(
-        await session.client.workspace_execute_command_async(
-            lsp.ExecuteCommandParams(action.command.command, action.command.arguments)
-        )
-    )
+    answer = await session.run(action.command)
     assert answer["applied"], answer
     assert session.editor.document.version == 2
     compile(session.text, "shape.py", "exec")
@@ -147,6 +147,21 @@ async def test_next_and_previous_suggestion_switch_without_recomputing(open_sess
     assert session.text == BROKEN
     assert plain(await session.command("redraft.nextSuggestion"))["applied"]
     assert session.text == fixed
+
+
+async def test_a_guess_is_made_only_when_asked_for_and_others_follow(open_session: Any) -> None:
+    text = "class Node:\n    def size(self):\n        return self.numebr  # the nubmer of nodes\n"
+    session = await open_session(text)
+    actions = {a.title: a.command for a in await session.actions(at(2, 0, 40))}
+    assert not (await session.run(actions["Fix selection"]))["applied"]
+    assert session.text == text
+    answer = await session.run(actions["Guess a fix of selection"])
+    assert answer["applied"], answer
+    assert answer["candidates"] == 4
+    first = session.text
+    assert first in (text.replace("numebr", "number"), text.replace("nubmer", "number"))
+    assert plain(await session.command("redraft.nextSuggestion"))["applied"]
+    assert session.text not in (text, first)
 
 
 async def test_typing_inside_the_region_refuses_the_edit_and_typing_outside_moves_it(open_session: Any) -> None:

@@ -12,6 +12,8 @@ export interface EditArgument {
     instruction?: string;
     /** The diagnostic to mend. */
     message?: string;
+    /** Where no fix is sure, hand over unsure ones. */
+    guess?: true;
     /** Mend every fault of the document; the server applies the result itself. */
     all?: boolean;
     /** Progress is reported under it instead of under one that the server asks for. */

@@ -9,6 +9,7 @@
 ---@field version? integer
 ---@field instruction? string
 ---@field message? string The diagnostic to mend.
+---@field guess? boolean Where no fix is sure, hand over unsure ones.
 ---@field all? boolean Mend every fault of the document.
 ---@field apply? boolean False: hand the candidates over and leave the document alone.
 

@@ -146,7 +146,12 @@ function M.run_command(intent, command, context)
   local argument = assert(command.arguments)[1] --[[@as redraft.EditArgument]]
   local buf = assert(context.bufnr)
   if not argument.all then
-    M.run(intent, buf, { range = argument.range, instruction = argument.instruction, message = argument.message })
+    M.run(intent, buf, {
+      range = argument.range,
+      instruction = argument.instruction,
+      message = argument.message,
+      guess = argument.guess,
+    })
     return
   end
   local client = vim.lsp.get_client_by_id(context.client_id)

@@ -6,6 +6,7 @@ local api = vim.api
 ---@field range lsp.Range
 ---@field instruction? string
 ---@field message? string The diagnostic to mend.
+---@field guess? boolean Where no fix is sure, unsure ones will do.
 
 ---@class redraft.Range A command's range, 1-based.
 ---@field first integer
