@@ -24,7 +24,7 @@ DRAWS = 600  # changes drawn from the forward process
 MOST = 100  # kept of each source
 # Fitted on some 600 real one-hunk fixes of the corpus, its development split among them; nats.
 LIKELIHOOD, MOVE, OFTEN, PATTERN = 0.7, 0.1, 0.7, 1.0
-NO_MOVE, LEAST_MOVE, NO_PATTERN = -12.0, -25.0, -8.0
+NO_MOVE, LEAST_MOVE, NO_PATTERN = -12.0, -25.0, -7.5
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ LARGEST = """def largest(values):
             best = value
     return best
 """
-ASKED = EditRequest("fix", "", LARGEST, "\n\nprint(largest([1, 3, 2]))\n", guesses=30)
+ASKED = EditRequest("fix", "", LARGEST, "\n\nprint(largest([1, 3, 2]))\n", guesses=40)
 
 
 def edit(request: EditRequest) -> EditResult:
@@ -36,7 +36,7 @@ def test_what_undoes_a_swapped_comparison_is_among_them() -> None:
     assert result.reason == "unchanged"
     assert LARGEST.replace("<", ">") in texts
     assert LARGEST not in texts
-    assert len(texts) == len(set(texts)) == 30
+    assert len(texts) == len(set(texts)) == 40
     assert [g.score for g in result.guesses] == sorted((g.score for g in result.guesses), reverse=True)
     assert all(syntax_fault(ASKED.prefix + text + ASKED.suffix, "python") is None for text in texts)
 

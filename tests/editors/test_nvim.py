@@ -112,6 +112,24 @@ def test_a_code_action_keeps_the_line_endings_of_a_crlf_file(nvim: Nvim, tmp_pat
     assert file.read_bytes() == original
 
 
+def test_a_guess_is_reviewed_like_a_fix(nvim: Nvim, tmp_path: Path) -> None:
+    before = opened(
+        nvim, tmp_path / "sizes.py", ["def size(items):", "    # the nubmer of items", "    return len(items)"]
+    )
+    nvim.wait("the server is ready", lambda: nvim.statusline() == "redraft")
+    nvim.at(2)
+    nvim.keys("V")
+    nvim.lua("""
+        vim.lsp.buf.code_action({ apply = true, filter = function(action)
+            return action.title == 'Guess a fix of selection'
+        end })
+    """)
+    nvim.wait("a suggestion is there to review", nvim.hints)
+    assert nvim.text() == before.replace("nubmer", "number")
+    nvim.command("Redraft reject all")
+    assert nvim.text() == before
+
+
 def test_all_mistakes_of_a_file_are_mended_at_once(nvim: Nvim, tmp_path: Path) -> None:
     lines = [*BROKEN, "if area(1, 1) > 0", "    print('positive')"]
     before = opened(nvim, tmp_path / "shop.py", lines)
