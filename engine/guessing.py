@@ -23,7 +23,7 @@ from engine.work import Block, Work
 DRAWS = 600  # changes drawn from the forward process
 MOST = 100  # kept of each source
 # Fitted on some 600 real one-hunk fixes of the corpus, its development split among them; nats.
-LIKELIHOOD, MOVE, OFTEN, PATTERN = 0.7, 0.1, 0.7, 1.0
+LIKELIHOOD, TOKEN, MOVE, OFTEN, PATTERN = 1.0, 0.25, 0.1, 0.7, 1.0
 NO_MOVE, LEAST_MOVE, NO_PATTERN = -12.0, -25.0, -7.5
 
 
@@ -59,7 +59,8 @@ def guess_block(work: Work, block: str) -> Block:
     def merit(made: Sequence[int]) -> float:
         found = guesses[tuple(made)]
         gained = work.likelihood(made) - before
-        return LIKELIHOOD * gained + MOVE * found.moves + OFTEN * math.log(found.draws) + PATTERN * found.pattern
+        said = MOVE * found.moves + OFTEN * math.log(found.draws) + PATTERN * found.pattern
+        return LIKELIHOOD * gained + TOKEN * len(made) + said
 
     scored = [Child(merit(made), list(made)) for made in possible if made in work.scores]
     return sorted(scored, key=lambda child: -child.score)

@@ -64,8 +64,8 @@ def patterns(path: Path) -> None:
     from engine.training.patterns import mine_patterns
 
     config = build(CorpusConfig, read(path), path)
-    if config.edits is None:
-        raise ConfigError(f"{path}: `edits` names no folder of real edits")
+    if config.edits is None or not any(config.edits.glob("edits-[0-9]*.jsonl.xz")):
+        raise ConfigError(f"{path}: `edits` names no folder of real edits (edits-NN.jsonl.xz), seen from {Path.cwd()}")
     config.folder.mkdir(parents=True, exist_ok=True)
     out = config.folder / "patterns.json"
     print(f"{mine_patterns(config.edits, out):,} patterns in {out}")

@@ -28,7 +28,7 @@ RETURNED = ("None", "bool", "int", "str", "float", "list", "dict", "tuple", "Any
 CONVERTED = ("int", "str", "float", "list", "tuple", "set", "sorted", "len", "dict", "bool")
 VALUE = re.compile(r"(?:(?<= = )|(?<=return ))[^=\n]+$|(?<=\()[\w.\[\]]+(?=\))|(?<= in )[^:\n]+(?=:)", re.M)
 DIVISION = re.compile(r"(?<!/)/(?!/)")
-ITEMS = re.compile(r", [\w.]+(?=[,)\]\n]|$)", re.M), re.compile(r"(?<=[(\[ ])[\w.]+, ")
+ITEMS = re.compile(r", [\w.]+(?=[,)\]\n]|$)", re.M), re.compile(r"(?<=[(\[ ])(?!self\b|cls\b)[\w.]+, ")
 SUPER = re.compile(r"super\(\w+, self\)")
 IMPORT = re.compile(r"^([ \t]*from )(?=\w)", re.M)
 TEMPLATE = re.compile(r"(?<![\w\"'])(?=\"[^\"\n]*\{\w[^\"\n]*\"|'[^'\n]*\{\w[^'\n]*')")
@@ -45,8 +45,7 @@ def edits(text: str, scope: str, words: Mapping[str, int]) -> Iterator[Edit]:
     for value in VALUE.finditer(text):
         for name in CONVERTED:
             yield f"{text[: value.start()]}{name}({value.group()}){text[value.end() :]}", f"{name}()"
-    for item in chain.from_iterable(items.finditer(text) for items in ITEMS):
-        yield text[: item.start()] + text[item.end() :], "item left out"
+    yield from shortened(text)
     yield SUPER.sub("super()", text), "super()"
     yield DIVISION.sub("//", text), "//"
     yield IMPORT.sub(r"\1.", text), "from ."
@@ -75,6 +74,14 @@ def slips(word: str) -> set[str]:
     return {*left_out, *swapped, *changed, *added}
 
 
+def shortened(text: str) -> Iterator[Edit]:
+    """One item left out of several: a name imported, a parameter, an argument."""
+    for item in chain.from_iterable(items.finditer(text) for items in ITEMS):
+        line = text[text.rfind("\n", 0, item.start()) + 1 :]
+        where = next((word for word in ("import", "def") if re.match(rf"\s*(?:from .*)?{word}\b", line)), "elsewhere")
+        yield text[: item.start()] + text[item.end() :], f"item left out, {where}"
+
+
 def mistaken(text: str, scope: str) -> Iterator[Edit]:
     """Names mistaken for a name like them in the scope."""
     others = set(IDENTIFIER.findall(scope)).difference(kwlist)
@@ -96,7 +103,7 @@ def renamed(text: str) -> Iterator[Edit]:
     whole = text
     for name in names:
         lower = HUMP.sub("_", name).lower()
-        yield re.sub(rf"\b{name}\b", lower, text), "snake_case"
+        yield re.sub(rf"\b{name}\b", lower, text), "snake_case, def" if f"def {name}" in text else "snake_case"
         whole = re.sub(rf"\b{name}\b", lower, whole)
     if len(names) > 1:
         yield whole, "snake_case"

@@ -20,8 +20,9 @@ FORMS = [
     ("from node import Node", "from .node import Node", "from ."),
     ("    print('{name} is here')", "    print(f'{name} is here')", "f-string"),
     ("        super(Node, self).__init__()", "        super().__init__()", "super()"),
-    ("from typing import Any, Dict, List", "from typing import Any, List", "item left out"),
-    ("def size(self, deep):", "def size(self):", "item left out"),
+    ("from typing import Any, Dict, List", "from typing import Any, List", "item left out, import"),
+    ("def size(self, deep):", "def size(self):", "item left out, def"),
+    ("def isFull(self):", "def is_full(self):", "snake_case, def"),
 ]
 
 
