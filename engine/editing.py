@@ -231,8 +231,9 @@ def repair_block(work: Work, canvas: list[int], fault: SyntaxFault, judge: Judge
         length = LENGTH_BONUS * len(mended)
         return work.likelihood(mended) + length - MEND_WEIGHT * by_hand.get(mended, 4.0) - RANK_COST * rank
 
-    best = sorted(found, key=merit, reverse=True) if all(canvas in work.scores for canvas in found) else found
-    best += [mended for mended in by_hand if mended not in best]
+    scored = all(canvas in work.scores for canvas in found)
+    best = sorted(found, key=merit, reverse=True) if scored else [*by_hand, *likely]  # time was up
+    best = list(dict.fromkeys([*best, *by_hand]))
     return [Child(work.scores.get(mended, -30.0), list(mended)) for mended in best]
 
 
@@ -351,6 +352,7 @@ def rank(finalists: Sequence[Scored], region: Region, request: EditRequest, limi
     """At most `limit` distinct candidates in the user's form; those that do not parse only when none does and nothing
     parsed before. `finalists`: texts as the model writes them with their scores, best first."""
     found: dict[str, Candidate] = {}
+    valid: list[Candidate] = []
     checked = is_checked(request.language)
     parsed_before = checked and parses(region, region.span, request.language)
     for text, score in finalists:
@@ -363,7 +365,9 @@ def rank(finalists: Sequence[Scored], region: Region, request: EditRequest, limi
         parsed = parses(region, text, request.language) if checked else None
         if parsed or not parsed_before:
             found[restored] = Candidate(restored, score, parsed)
-    valid = [candidate for candidate in found.values() if candidate.parses is not False]
+        valid = [candidate for candidate in found.values() if candidate.parses is not False]
+        if len(valid) == limit:
+            break
     return tuple((valid or list(found.values()))[:limit])
 
 

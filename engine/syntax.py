@@ -9,6 +9,8 @@ from engine.languages import SyntaxFault, syntax_fault
 ANCHOR = re.compile(r"^(?=[^\s#)\]}'\"])(?!(?:else|elif|except|finally|case)\b)", re.M)
 REPORTED_LATE = 2  # lines: parsers notice some faults only on a later line
 BELOW = re.compile(r"(?:\n[^\n]*){0,3}")  # lines below the span whose mistakes are in its way
+LARGE = 200_000  # characters
+FAR_BELOW = re.compile(r"(?:[^\n]*\n){40}")
 LANDMARK = {"python": re.compile(r"^(?:def|class|async def|@|if __name__)", re.M)}
 DECORATOR = re.compile(r"^[ \t]*@.*\s*\Z", re.M)  # as the last line of a span: what follows belongs to it
 DECORATED = re.compile(r"\s*(?:@.*\s+)*(?:async def|def|class)\b")
@@ -28,7 +30,8 @@ class Judge:
         self._near_prefix = prefix[self._start() :]
         decorated = DECORATED.match(suffix) if DECORATOR.search(broken or "") else None
         landmark = LANDMARK.get(language, ANY_LANDMARK).search(suffix, decorated.end() if decorated else 0)
-        self._near_suffix = suffix[: landmark.start()] if landmark else suffix
+        ends = [end.start() for end in (landmark, ANCHOR.search(suffix, far_below(suffix))) if end]
+        self._near_suffix = suffix[: min(ends, default=len(suffix))]
         self._others = set[tuple[str, int]]()
         for neutral in neutral_spans(broken, language) if broken is not None else ():
             for above, below in ((self._near_prefix, self._near_suffix), (prefix, suffix)):
@@ -67,13 +70,22 @@ class Judge:
         return self._near_prefix.count("\n")
 
     def confirm(self, span: str, below: str | None = None) -> bool:
-        """Whether the whole document parses then, but for other faults."""
+        """Whether the whole document parses then, but for other faults. Of a large one that takes half a second, and
+        is left to who offers the span."""
+        if len(self._prefix) + len(self._suffix) > LARGE:
+            return True
         rest = self._suffix if below is None else below + self._suffix[len(self.below) :]
         return self._own_fault(self._prefix + span + rest) is None
 
     def _own_fault(self, text: str) -> SyntaxFault | None:
         fault = syntax_fault(text, self._language)
         return None if fault and from_the_end(fault, text) in self._others else fault
+
+
+def far_below(suffix: str) -> int:
+    """Offset from which on any statement is another one."""
+    found = FAR_BELOW.match(suffix)
+    return found.end() if found else len(suffix)
 
 
 def neutral_spans(broken: str, language: str) -> tuple[str, str]:
