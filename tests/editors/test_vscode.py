@@ -231,7 +231,9 @@ def test_undo_takes_back_the_review_and_what_was_typed_between_its_decisions_apa
     engine.script(two_changes)
     rewrite(bench, 1, 6)
     wait_for(lambda: bench.lenses("Accept").count(), "the review")
+    lenses = wait_for(lambda: bench.lenses("Accept").count(), "both hunks")
     bench.page.keyboard.press("Alt+y")
+    wait_for(lambda: bench.lenses("Accept").count() < lenses, "one is decided, the cursor is at the other")
     bench.go_to(13, 17)
     bench.page.keyboard.type("+0")  # one word, one undo
     wait_for(lambda: "return total+0" in bench.text(), "typed outside of the review")

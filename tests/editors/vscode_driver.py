@@ -207,6 +207,8 @@ class Workbench:
         self.page.locator(".quick-input-widget input").fill(f":{line},{column}")
         self.page.keyboard.press("Enter")
         self.page.locator(".quick-input-widget").wait_for(state="hidden")
+        # What is typed before the editor has the keyboard again is lost.
+        self.page.wait_for_function("document.activeElement?.closest('.monaco-editor') != null")
 
     def select_lines(self, first: int, last: int) -> None:
         self.go_to(first)
