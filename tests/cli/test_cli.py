@@ -106,3 +106,12 @@ def test_bench_repair_reads_records_and_refuses_others(tmp_path: Path) -> None:
     done = redraft("bench", "repair", "--data", data)
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_patterns_are_not_mined_from_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "corpus.toml"
+    config.write_text(f'folder = "{tmp_path}/corpus"\nedits = "{tmp_path}/nowhere"\n')
+    done = redraft("train", "patterns", "--config", config)
+    assert done.returncode == 1
+    assert "names no folder of real edits" in done.stderr
+    assert not (tmp_path / "corpus").exists()
