@@ -46,9 +46,8 @@ from engine.work import (
 MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take seconds
 MAX_SPAN = 20_000  # characters
 FILL_LENGTHS = (4, 8, 16, 32)  # masks that a fill of unknown length starts from
-BABBLE = re.compile(
-    r"([A-Za-z_]{2,8}?)\1{3,}|(\b\w+\W+)\2{3,}"
-)  # what an unsure model repeats scores well, and means nothing
+# What an unsure model repeats scores well, and means nothing.
+BABBLE = re.compile(r"([A-Za-z_]{2,8}?)\1{3,}|(\b\w+\W+)\2{3,}")
 INDENT = "    "  # of a body, as the model writes it
 HEAD = re.compile(r"^\n[ \t]*")
 FAR = 40  # lines: a fault reported further below the span is another one
@@ -66,9 +65,10 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     check(request)
     region = normalise(request.prefix, request.span, request.suffix)
     deadline = started + request.deadline_ms / 1000 if request.deadline_ms else float("inf")
-    parsed = is_checked(request.language) and parses(region, region.span, request.language)
+    fault = fault_with(region, region.span, request.language)
+    parsed = is_checked(request.language) and fault is None
     job = Job(request, denoiser, region, parsed, deadline)
-    texts = list(resolved(job)) or (yield from narrowed(job)) or (yield from edited(job))
+    texts = list(resolved(job)) or (yield from narrowed(job, fault)) or (yield from edited(job))
     candidates = rank(texts, region, request, request.candidates)
     guesses: tuple[Candidate, ...] = ()
     if request.guesses and request.intent == "fix" and parsed and not candidates:
@@ -84,13 +84,13 @@ def resolved(job: Job) -> Iterator[Scored]:
             yield text, -float(i)
 
 
-def narrowed(job: Job) -> Texts:
+def narrowed(job: Job, told: SyntaxFault | None) -> Texts:
     """Mends each mistake of a span that does not parse in the few lines around it, which are all that is denoised.
-    Nothing, where that does not mend them all."""
+    Nothing, where that does not mend them all. `told`: the fault of the document as it is."""
     region, texts = job.region, list[Scored]()
     mended, left = region.span, len(region.span)
-    while job.request.intent == "fix" and not job.parsed and not job.late:
-        cut = faulty_lines(region, mended, job.request.language)
+    while job.request.intent == "fix" and not job.late:
+        cut = faulty_lines(region, mended, told) if told else None
         if cut is None:
             return texts
         above, block, below = cut
@@ -107,6 +107,7 @@ def narrowed(job: Job) -> Texts:
             break
         texts = [(work.text(child.canvas).join((above, below)), child.score) for child in finalists]
         mended = texts[0][0]
+        told = fault_with(region, mended, job.request.language)
     return texts if job.late else []
 
 
@@ -169,9 +170,8 @@ def check(request: EditRequest) -> None:
 def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     """Encodes the context of an edit that is likely to come."""
     region = normalise(request.prefix, request.span, request.suffix)
-    above, below = "", ""
-    if request.intent == "fix" and (cut := faulty_lines(region, region.span, request.language)):
-        above, _, below = cut
+    fault = fault_with(region, region.span, request.language) if request.intent == "fix" else None
+    above, _, below = (faulty_lines(region, region.span, fault) if fault else None) or ("", "", "")
     denoiser.warm(make_context(request, denoiser, region.prefix + above, below + region.suffix))
 
 
@@ -365,14 +365,19 @@ def rank(finalists: Sequence[Scored], region: Region, request: EditRequest, limi
         parsed = parses(region, text, request.language) if checked else None
         if parsed or not parsed_before:
             found[restored] = Candidate(restored, score, parsed)
-        valid = [candidate for candidate in found.values() if candidate.parses is not False]
+            valid += [found[restored]] if parsed is not False else []
         if len(valid) == limit:
             break
     return tuple((valid or list(found.values()))[:limit])
 
 
 def parses(region: Region, text: str, language: str) -> bool:
-    return syntax_fault(region.prefix + text + region.suffix, language) is None
+    return fault_with(region, text, language) is None
+
+
+def fault_with(region: Region, text: str, language: str) -> SyntaxFault | None:
+    """The fault of the document with `text` in the region."""
+    return syntax_fault(region.prefix + text + region.suffix, language)
 
 
 def run_session(

@@ -11,7 +11,7 @@ from random import Random
 from engine.by_hand import suspects
 from engine.diffusion.sampler import log_likelihood
 from engine.diffusion.search import Child, Evaluation
-from engine.languages import is_checked, syntax_fault
+from engine.languages import SyntaxFault, is_checked
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
 from engine.models.vocabulary import MASK
@@ -115,12 +115,11 @@ class Work:
         return (not text or text.startswith(self.region.head)) and "\ufffd" not in text
 
 
-def faulty_lines(region: Region, span: str, language: str) -> tuple[str, str, str] | None:
-    """`span`, in the place of the region's, cut around the lines that may hold the document's first mistake: those
-    above, those at fault, those below. None when the mistake is elsewhere."""
-    fault = syntax_fault(region.prefix + span + region.suffix, language)
+def faulty_lines(region: Region, span: str, fault: SyntaxFault) -> tuple[str, str, str] | None:
+    """`span`, in the place of the region's, cut around the lines that may hold the mistake that the document's `fault`
+    tells: those above, those at fault, those below. None when the mistake is elsewhere."""
     first_line, pieces = region.prefix.count("\n"), re.split(r"(?=\n)", span)
-    if not fault or not first_line <= fault.line < first_line + len(pieces) + REPORTED_LATE:
+    if not first_line <= fault.line < first_line + len(pieces) + REPORTED_LATE:
         return None
     places = [min(line, len(pieces) - 1) for line in suspects(span, fault, first_line)]
     first, last = max(0, min(places) - NEAR_LINES), max(places) + NEAR_LINES

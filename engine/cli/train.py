@@ -60,11 +60,11 @@ def ablate(path: Path) -> None:
 
 def patterns(path: Path) -> None:
     from engine.training.configs import ConfigError, build, read
-    from engine.training.corpus import CorpusConfig
+    from engine.training.corpus import CorpusConfig, edit_files
     from engine.training.patterns import mine_patterns
 
     config = build(CorpusConfig, read(path), path)
-    if config.edits is None or not any(config.edits.glob("edits-[0-9]*.jsonl.xz")):
+    if config.edits is None or not edit_files(config.edits):
         raise ConfigError(f"{path}: `edits` names no folder of real edits (edits-NN.jsonl.xz), seen from {Path.cwd()}")
     config.folder.mkdir(parents=True, exist_ok=True)
     out = config.folder / "patterns.json"

@@ -258,7 +258,7 @@ def pack_edits(config: CorpusConfig, vocabulary: Vocabulary, leaks: npt.NDArray[
     tokens: list[Tokens] = []
     offsets: list[list[int]] = []
     end = dropped = 0
-    for batch in batched_records(sorted(config.edits.glob("edits-[0-9]*.jsonl.xz")), 512):
+    for batch in batched_records(edit_files(config.edits), 512):
         fields = [line_canvas(record) for record in batch]
         encoded = vocabulary.encode_batch([text for row in fields for text in row])
         for i in range(0, len(encoded), 5):
@@ -287,6 +287,11 @@ def line_canvas(record: dict[str, str]) -> tuple[str, str, str, str, str]:
         ("\n" + record["after"]).removesuffix("\n"),
         "\n" + record["suffix"],
     )
+
+
+def edit_files(folder: Path) -> list[Path]:
+    """The real edits of `folder` that are for training."""
+    return sorted(folder.glob("edits-[0-9]*.jsonl.xz"))
 
 
 def batched_records(paths: Iterable[Path], size: int) -> Iterator[list[dict[str, str]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.diffusion import forms
 from engine.diffusion.patterns import PIECE, fragments
-from engine.training.corpus import batched_records
+from engine.training.corpus import batched_records, edit_files
 
 LINES = 3  # of a hunk, at most
 CHANGED = (8, 10)  # pieces that go, and that come, at most
@@ -70,7 +70,7 @@ def count_forms(edits: Path, words: list[str]) -> list[tuple[str, int, int]]:
 
 
 def records(edits: Path) -> Iterator[dict[str, str]]:
-    for batch in batched_records(sorted(edits.glob("edits-[0-9]*.jsonl.xz")), 512):
+    for batch in batched_records(edit_files(edits), 512):
         yield from batch
 
 
