@@ -19,7 +19,7 @@ from engine.diffusion.mending import fuses_words, indent_of
 from engine.diffusion.sampler import StepPolicy, moves, renoise, reverse_step
 from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
-from engine.guessing import guess_block
+from engine.guessing import guess_block, looked_over
 from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import Context, Denoiser
@@ -42,6 +42,7 @@ from engine.work import (
     room_in,
     split_blocks,
 )
+from engine.writing import write_block
 
 MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take seconds
 MAX_SPAN = 20_000  # characters
@@ -67,7 +68,7 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     deadline = started + request.deadline_ms / 1000 if request.deadline_ms else float("inf")
     fault = fault_with(region, region.span, request.language)
     parsed = is_checked(request.language) and fault is None
-    job = Job(request, denoiser, region, parsed, deadline)
+    job = Job(request, who_edits(request, denoiser), region, parsed, deadline)
     texts = list(resolved(job)) or (yield from narrowed(job, fault)) or (yield from edited(job))
     candidates = rank(texts, region, request, request.candidates)
     guesses: tuple[Candidate, ...] = ()
@@ -75,6 +76,10 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
         guesses = rank((yield from guessed(job)), region, request, request.guesses)
     reason = "deadline" if job.late else "done" if candidates else "unchanged"
     return EditResult(candidates, job.steps, job.passes, 1000 * (time.monotonic() - started), reason, guesses)
+
+
+def who_edits(request: EditRequest, denoiser: Denoiser) -> Denoiser:
+    return (denoiser.writer or denoiser) if request.intent == "fill" else denoiser
 
 
 def resolved(job: Job) -> Iterator[Scored]:
@@ -137,7 +142,10 @@ def guessed(job: Job) -> Texts:
     for i, block in enumerate(blocks):
         above, below = "".join(blocks[:i]), "".join(blocks[i + 1 :])
         work = job.open(above, block, below)
-        for child in (yield from guess_block(work, block)):
+        children = yield from guess_block(work, block)
+        if job.denoiser.writer and not job.late:
+            children = yield from looked_over(job.open(above, block, below, job.denoiser.writer), work, block, children)
+        for child in children:
             texts.append((above + work.text(child.canvas) + below, child.score))
         if job.late:
             break
@@ -172,6 +180,7 @@ def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     region = normalise(request.prefix, request.span, request.suffix)
     fault = fault_with(region, region.span, request.language) if request.intent == "fix" else None
     above, _, below = (faulty_lines(region, region.span, fault) if fault else None) or ("", "", "")
+    denoiser = who_edits(request, denoiser)
     denoiser.warm(make_context(request, denoiser, region.prefix + above, below + region.suffix))
 
 
@@ -179,7 +188,7 @@ def edit_block(work: Work, block: str, final: bool) -> Block:
     """Finished canvases for one block, best first, none of them the block as it was."""
     canvas = [BOS, *work.denoiser.vocabulary.encode(block)]
     if work.request.intent == "fill":
-        return (yield from fill_block(work, canvas))
+        return (yield from write_block(work) if work.denoiser.ordered else fill_block(work, canvas))
     if work.request.intent == "rewrite":
         mended = [] if work.parsed else (yield from fix_block(work, canvas, block, final))
         return mended + (yield from rewrite_block(work, canvas))
@@ -298,7 +307,7 @@ def fill_heads(region: Region) -> list[str]:
 def likeliest_lengths(work: Work, canvases: list[list[int]], count: int) -> Generator[Query, Answers, list[list[int]]]:
     """The `count` canvases whose numbers of masks fit best."""
     seen = yield from work.ask(canvases, limit=8, masks_only=True)
-    blind = yield from work.ask(canvases, limit=8, masks_only=True, context=Context((), (), ()))
+    blind = yield from work.ask(canvases, limit=8, masks_only=True, contexts=[Context((), (), ())] * len(canvases))
     return likeliest(canvases, seen, blind, count)
 
 

@@ -51,28 +51,31 @@ class Work:
     rng: Random
     deadline: float
     around: tuple[str, str]  # the rest of the span
+    stem: str  # what canvases begin with that is no news: the newline in front of whole lines
     passes: int = 0
     steps: int = 0
     late: bool = False
     scores: dict[tuple[int, ...], float] = field(default_factory=dict[tuple[int, ...], float])
 
     def ask(
-        self, canvases: Sequence[Sequence[int]], limit: int, masks_only: bool = False, context: Context | None = None
+        self,
+        canvases: Sequence[Sequence[int]],
+        limit: int,
+        masks_only: bool = False,
+        contexts: Sequence[Context] | None = None,
     ) -> Generator[Query, Answers, Answers]:
         """One forward pass over `canvases`; their own likelihoods are kept as scores. `masks_only`: canvases
-        with masks are evaluated at the masks alone, and not scored. `context`: another than the block's."""
+        with masks are evaluated at the masks alone, and not scored. `contexts`: theirs, others than the block's."""
         items = tuple(
-            CanvasItem(
-                context or self.context, tuple(canvas), mask_places(canvas) if masks_only and MASK in canvas else None
-            )
-            for canvas in canvases
+            CanvasItem(context, tuple(canvas), mask_places(canvas) if masks_only and MASK in canvas else None)
+            for context, canvas in zip(contexts or [self.context] * len(canvases), canvases, strict=True)
         )
-        shown = self.text(canvases[0]).join(self.around).removeprefix(self.region.head)
+        shown = self.text(canvases[0]).join(self.around).removeprefix(self.stem)
         answers = yield Query(items, DenoisingState(self.steps, max(limit, self.steps), shown))
         self.passes += 1
         self.steps += 1
         for item, logits in zip(items, answers, strict=True):
-            if item.rows is None and context is None:
+            if item.rows is None and contexts is None:
                 self.scores[item.canvas] = log_likelihood(item.canvas, logits)
         self.late = time.monotonic() > self.deadline
         return answers
@@ -167,14 +170,16 @@ class Job:
     deadline: float
     blocks: list[Work] = field(default_factory=list[Work])
 
-    def open(self, above: str, block: str, below: str) -> Work:
-        """The work on one block; `above` and `below`: the rest of the span."""
+    def open(self, above: str, block: str, below: str, denoiser: Denoiser | None = None) -> Work:
+        """The work on one block; `above` and `below`: the rest of the span; `denoiser`: another than the job's."""
+        denoiser = denoiser or self.denoiser
         prefix, suffix, language = self.region.prefix + above, below + self.region.suffix, self.request.language
-        context = make_context(self.request, self.denoiser, prefix, suffix)
+        context = make_context(self.request, denoiser, prefix, suffix)
         judge = Judge(prefix, suffix, language, None if self.parsed else block) if is_checked(language) else None
         rng = Random(f"{self.request.seed}/{len(prefix)}")
         around = above, below
-        work = Work(self.request, self.denoiser, self.region, context, judge, self.parsed, rng, self.deadline, around)
+        stem = self.region.head
+        work = Work(self.request, denoiser, self.region, context, judge, self.parsed, rng, self.deadline, around, stem)
         self.blocks.append(work)
         return work
 
@@ -202,6 +207,7 @@ def make_context(request: EditRequest, denoiser: Denoiser, prefix: str, suffix: 
         tuple(encode(request.instruction or "")[:40]),
         tuple(encode(near)[-denoiser.max_prefix :]),
         tuple(encode(suffix[: CHARS_PER_TOKEN * denoiser.max_suffix])[: denoiser.max_suffix]),
+        denoiser.ordered,
     )
 
 

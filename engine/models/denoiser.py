@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -31,6 +31,7 @@ class Context:
     instruction: tuple[int, ...]
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
+    ordered: bool = False  # the tokens are those of a denoiser that fills masks in order: the writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,16 @@ class Denoiser(Protocol):
     max_canvas: int
     max_prefix: int
     max_suffix: int
+    ordered: bool = False  # masks are filled from left to right: an autoregressive model
     free_length: bool  # inserts and <del> are the model's own; else counts of masks are searched
     remote: str | None = None  # the host that code is sent to
     fallback: str | None = None  # why this model stands in for the one that was chosen
     entropy_bound: EntropyBound | None = None  # how the user wants its steps taken; None: by confidence
+
+    @property
+    def writer(self) -> Denoiser | None:
+        """Who writes new text and looks over guesses in this one's stead; it answers items of ordered contexts."""
+        return None
 
     def warm(self, context: Context) -> None:
         """Encodes and caches `context`."""
@@ -113,6 +120,8 @@ class EmbeddedDenoiser(Denoiser):
         self._pass_tokens = pass_tokens(device)
         # Never predicted: reserved tokens other than <del>.
         self._banned = torch.tensor([t for t in range(len(RESERVED)) if t != DEL], device=device)
+        self._load_writer: Callable[[], Denoiser | None] | None = None
+        self._writer: Denoiser | None = None
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> EmbeddedDenoiser:
@@ -123,6 +132,16 @@ class EmbeddedDenoiser(Denoiser):
             raise ValueError(f"tokenizer.json has {vocabulary.size} tokens, the model {model.sizes.vocab_size}")
         return cls(model, vocabulary, folder.name, device)
 
+    def write_with(self, load: Callable[[], Denoiser | None]) -> None:
+        """`load` is called when there is first something to write: most edits mend."""
+        self._load_writer = load
+
+    @property
+    def writer(self) -> Denoiser | None:
+        if self._load_writer is not None:
+            self._writer, self._load_writer = self._load_writer(), None
+        return self._writer
+
     @torch.inference_mode()
     def warm(self, context: Context) -> None:
         self._encode(context)
@@ -130,6 +149,10 @@ class EmbeddedDenoiser(Denoiser):
     @torch.inference_mode()
     def denoise(self, items: Sequence[CanvasItem]) -> list[CanvasLogits]:
         answers: list[CanvasLogits | None] = [None] * len(items)
+        written = [i for i, item in enumerate(items) if item.context.ordered]
+        if written and self._writer is not None:
+            for place, logits in zip(written, self._writer.denoise([items[i] for i in written]), strict=True):
+                answers[place] = logits
         for places in self._passes(items):
             for place, logits in zip(places, self._pass([items[i] for i in places]), strict=True):
                 answers[place] = logits
@@ -139,7 +162,7 @@ class EmbeddedDenoiser(Denoiser):
         """Indices of `items`, those that go well together side by side, in passes of bounded size."""
         contexts = {context: i for i, context in enumerate(dict.fromkeys(item.context for item in items))}
         order = sorted(
-            range(len(items)),
+            (i for i, item in enumerate(items) if not item.context.ordered),
             key=lambda i: (contexts[items[i].context], items[i].rows is None, len(items[i].canvas)),
         )
         taken: list[int] = []

@@ -18,6 +18,7 @@ from engine.models.http import HttpModel, Model
 from engine.models.room import check_room, no_room
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "weights" / "small"
+WRITER = EMBEDDED.with_name("base")
 Kind = Literal["embedded", "masked-lm", "diffusion-gemma", "remote-code"]
 QUANTISING = ("bitsandbytes", "accelerate")  # packages
 NO_MEMORY = ("can't allocate", "cannot allocate", "out of memory")  # as torch, the kernel and CUDA say it
@@ -89,7 +90,10 @@ def load_folder(kind: Kind, folder: Path, device: str, choice: ModelChoice) -> D
     """Foreign models import transformers, which takes seconds, so only then."""
     check_options(kind, choice)
     if kind == "embedded":
-        return EmbeddedDenoiser.load(folder, device)
+        denoiser = EmbeddedDenoiser.load(folder, device)
+        if folder == EMBEDDED:
+            denoiser.write_with(functools.partial(load_writer, device))
+        return denoiser
     check_room(folder, device, choice)
     if kind == "diffusion-gemma":
         from engine.models.diffusion_gemma import DiffusionGemmaDenoiser
@@ -102,6 +106,17 @@ def load_folder(kind: Kind, folder: Path, device: str, choice: ModelChoice) -> D
     from engine.models.masked_lm import MaskedLmDenoiser
 
     return MaskedLmDenoiser.load(folder, device, **quantised(choice))
+
+
+def load_writer(device: str) -> Denoiser | None:
+    """The embedded writer; None, with the reason in the log, when it cannot be had: the small model then writes."""
+    from engine.models.writer import Writer
+
+    try:
+        return Writer.load(WRITER, device)
+    except Exception as error:  # tokenizers, numpy and torch raise what they like
+        logger.warning("the writer in %s cannot be loaded (%s): reinstall redraft", WRITER, type(error).__name__)
+        return None
 
 
 def check_folder(choice: ModelChoice) -> None:

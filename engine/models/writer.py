@@ -1,0 +1,167 @@
+"""The embedded writer: a causal language model as a denoiser that is asked for one mask after the other, from left to
+right (the order that an autoregressive model is a diffusion of, arXiv 2110.02037, section 2). It writes what the small
+span denoiser cannot know, and tells how likely a text is in its place, what stands below included.
+
+Keys and values of what it has read stay, so the next mask of a canvas costs one token.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser
+from engine.models.foreign import SHIFT, ForeignVocabulary
+from engine.models.vocabulary import BOS, MASK, Vocabulary
+from engine.models.writer_network import Strands, WriterNetwork
+
+CACHED = 64 * 2**20  # bytes of keys and values, of contexts and canvases each
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Strand:
+    """A canvas as the network reads it: behind the last token of what stands before it, whose state tells the first
+    token of the canvas. `rows`: the wanted positions of the canvas; state j tells position j + 1."""
+
+    before: Ids
+    ids: Ids
+    rows: Ids
+    known: int  # ids of which keys and values are kept
+
+
+class Writer(Denoiser):
+    """Answers rows up to the first mask of a canvas; what comes after it, nobody has asked yet."""
+
+    free_length = True
+    ordered = True
+
+    def __init__(self, network: WriterNetwork, vocabulary: Vocabulary, name: str) -> None:
+        self.network, self.vocabulary, self.name, self.device = network, vocabulary, name, network.device
+        self.parameters = network.parameters
+        self.max_canvas, self.max_prefix, self.max_suffix = 512, 512, 64
+        self._start = vocabulary.encode("\n")[0] - SHIFT
+        self._contexts: KeptStates = KeptStates()
+        self._canvases: KeptStates = KeptStates()
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Writer:
+        """Raises OSError, ValueError, KeyError or what tokenizers raises when `folder` does not hold the writer."""
+        vocabulary = ForeignVocabulary(Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8")))
+        network = WriterNetwork.load(folder, device)
+        if network.sizes.vocab_size + SHIFT != vocabulary.size:
+            raise ValueError(f"tokenizer.json has {vocabulary.size - SHIFT} tokens, not {network.sizes.vocab_size}")
+        return cls(network, vocabulary, folder.name)
+
+    @torch.inference_mode()
+    def warm(self, context: Context) -> None:
+        self._read_before(self._prompt(context)[:-1])
+
+    @torch.inference_mode()
+    def denoise(self, items: Sequence[CanvasItem]) -> list[CanvasLogits]:
+        strands = [self._strand(item) for item in items]
+        together: defaultdict[tuple[Ids, int], list[int]] = defaultdict(list)
+        for i, strand in enumerate(strands):
+            together[strand.before, strand.known].append(i)
+        groups = [self._group([strands[i] for i in places]) for places in together.values()]
+        states, made = self.network.read(groups)
+        order = [i for places in together.values() for i in places]
+        picked: list[int] = []
+        start = 0
+        for places, group, keys in zip(together.values(), groups, made, strict=True):
+            width = group.ids.shape[1]
+            for at, i in enumerate(places):
+                strand = strands[i]
+                picked += [start + at * width + row - 1 - strand.known for row in strand.rows]
+                if strand.rows == (len(strand.ids),):  # it will be asked for the next mask too
+                    grown = torch.cat((group.read[at], keys[at, :, :, :, : len(strand.ids) - strand.known]), dim=3)
+                    self._canvases.keep((strand.before, strand.ids), grown)
+            start += len(places) * width
+        tokens = self.network.token_logits(states[picked]).log_softmax(-1).cpu()
+        parts = tokens.split([len(strands[i].rows) for i in order])
+        answers = {i: self._answer(items[i], part) for i, part in zip(order, parts, strict=True)}
+        return [answers[i] for i in range(len(items))]
+
+    def _prompt(self, context: Context) -> Ids:
+        return tuple(token - SHIFT for token in context.prefix) or (self._start,)
+
+    def _strand(self, item: CanvasItem) -> Strand:
+        before = self._prompt(item.context)
+        visible = [token for token in item.canvas if token != BOS]
+        if MASK in visible:
+            visible = [*visible[: visible.index(MASK)], MASK]
+        rows = tuple(range(1, len(visible) + 1)) if item.rows is None else item.rows
+        ids = (before[-1], *(token - SHIFT for token in visible[: max(rows, default=1) - 1]))
+        known = min(rows, default=1) - 1
+        while known and (before[:-1], ids[:known]) not in self._canvases:
+            known -= 1
+        return Strand(before[:-1], ids, rows, known)
+
+    def _group(self, strands: Sequence[Strand]) -> Strands:
+        known = strands[0].known
+        width = max(len(strand.ids) for strand in strands) - known
+        ids = [[*strand.ids[known:], *[0] * (width - len(strand.ids) + known)] for strand in strands]
+        nothing = self.network.nothing()
+        read = [self._canvases[strand.before, strand.ids[:known]] if known else nothing for strand in strands]
+        context = self._read_before(strands[0].before)
+        return Strands(context, torch.stack(read), torch.tensor(ids, device=self.device))
+
+    def _read_before(self, ids: Ids) -> Tensor:
+        """Keys and values of a context; of one that begins like an earlier one only the rest is read."""
+        if (ids, ()) in self._contexts:
+            return self._contexts[ids, ()]
+        shared, states = 0, self.network.nothing()
+        for (other, _), kept in self._contexts.items():
+            count = common(ids, other)
+            if count > shared:
+                shared, states = count, kept
+        if shared == len(ids):
+            return states[:, :, :, :shared]
+        states = self.network.read_context(ids, states[:, :, :, :shared])
+        self._contexts.keep((ids, ()), states)
+        return states
+
+    def _answer(self, item: CanvasItem, own: Tensor) -> CanvasLogits:
+        """`own` [rows, tokens of the model], log-probabilities."""
+        first = [[0]] if item.rows is None else []  # of <bos>
+        tokens = torch.full((len(own) + len(first), self.vocabulary.size), -torch.inf)
+        tokens[len(first) :, SHIFT:] = own
+        tokens[: len(first), BOS] = 0.0
+        return CanvasLogits(tokens, torch.zeros(len(tokens), 1))
+
+
+class KeptStates(OrderedDict[tuple[Ids, Ids], Tensor]):
+    """Keys and values by what was read, those longest unused dropped beyond `CACHED` bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = 0
+
+    def keep(self, key: tuple[Ids, Ids], states: Tensor) -> None:
+        if key not in self:
+            self[key] = states
+            self._bytes += states.nbytes
+        while self._bytes > CACHED and len(self) > 1:
+            self._bytes -= self.popitem(last=False)[1].nbytes
+
+    def __getitem__(self, key: tuple[Ids, Ids]) -> Tensor:
+        self.move_to_end(key)
+        return super().__getitem__(key)
+
+
+def common(one: Ids, other: Ids) -> int:
+    """Length of what both begin with."""
+    length = min(len(one), len(other))
+    if one[:length] == other[:length]:
+        return length
+    low, high = 0, length  # one[:low] is common, one[:high] is not
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle)
+    return low

@@ -1,0 +1,177 @@
+"""The embedded writer's network, in plain torch: a causal language model of Llama's architecture.
+
+What stands before the canvas is encoded once; canvases over it are then read together in one pass, each from where
+it was last left. Nothing of the context is copied for them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from engine.models.network import Rope, attention
+from engine.models.quantised import HalfLinear, Packed
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSizes:
+    """SmolLM2-135M's."""
+
+    vocab_size: int = 49_152
+    hidden: int = 576
+    layers: int = 30
+    heads: int = 9
+    key_heads: int = 3  # each is shared by heads / key_heads heads (arXiv 2305.13245)
+    head: int = 64
+    intermediate: int = 1536
+    rope_theta: float = 100_000.0
+    epsilon: float = 1e-5
+
+
+@dataclass(slots=True)
+class Strands:
+    """Canvases over one context that were left at the same length. `context` [layers, 2, key_heads, c, head]: keys,
+    rotated already, and values; `read` [n, layers, 2, key_heads, r, head]: those of what was read of each canvas
+    before; `ids` [n, new]: what is to be read now, padded at the end with anything."""
+
+    context: Tensor
+    read: Tensor
+    ids: Tensor
+
+    @property
+    def start(self) -> int:
+        """Position of the first new token."""
+        return self.context.shape[3] + self.read.shape[4]
+
+
+@dataclass(slots=True)
+class Layer:
+    attention_norm: Tensor
+    qkv: HalfLinear
+    out: HalfLinear
+    mlp_norm: Tensor
+    gate_up: HalfLinear
+    down: HalfLinear
+
+
+class WriterNetwork:
+    def __init__(self, sizes: WriterSizes, arrays: dict[str, NDArray[np.generic]], device: str) -> None:
+        self.sizes, self.device = sizes, device
+        self.rope = Rope(sizes.head, sizes.rope_theta)
+
+        def linear(name: str) -> HalfLinear:
+            return HalfLinear(Packed.read(arrays, name).weights(), device)
+
+        def vector(name: str) -> Tensor:
+            return torch.from_numpy(arrays[name].astype(np.float32)).to(device)
+
+        self.layers = [
+            Layer(
+                vector(f"{i}.attn_norm"),
+                linear(f"{i}.qkv"),
+                linear(f"{i}.out"),
+                vector(f"{i}.ffn_norm"),
+                linear(f"{i}.gate_up"),
+                linear(f"{i}.down"),
+            )
+            for i in range(sizes.layers)
+        ]
+        self.norm = vector("norm")
+        self.parameters = sum(array.size for name, array in arrays.items() if name.endswith("norm"))
+        self.parameters += sum(2 * array.size for name, array in arrays.items() if name.endswith(".codes"))
+        self.embedding = Packed.read(arrays, "embedding").weights().half()
+        self.head = HalfLinear(self.embedding.float(), device)
+        self.embedding = self.embedding.to(device)
+
+    @classmethod
+    def load(cls, folder: Path, device: str) -> WriterNetwork:
+        """Raises OSError, ValueError or KeyError when `folder` does not hold the writer."""
+        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        sizes = WriterSizes(**{f.name: stored[f.name] for f in fields(WriterSizes)})
+        arrays: dict[str, NDArray[np.generic]] = {}
+        for path in sorted(folder.glob("weights-*.npz")):
+            with np.load(path, allow_pickle=False) as file:
+                arrays.update(file)
+        return cls(sizes, arrays, device)
+
+    def read_context(self, ids: Sequence[int], known: Tensor) -> Tensor:
+        """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens."""
+        fresh = torch.tensor([ids[known.shape[3] :]], dtype=torch.long, device=self.device)
+        if not fresh.numel():
+            return known
+        _, (made,) = self.read([Strands(known, self.nothing()[None], fresh)], wanted=False)
+        return torch.cat((known, made[0]), dim=3)
+
+    def nothing(self) -> Tensor:
+        """Keys and values of no tokens, [layers, 2, key_heads, 0, head]."""
+        return torch.empty(self.sizes.layers, 2, self.sizes.key_heads, 0, self.sizes.head, device=self.device)
+
+    def read(self, groups: Sequence[Strands], wanted: bool = True) -> tuple[Tensor, list[Tensor]]:
+        """Normalised last states [new tokens of all groups, hidden], and for each group the keys and values
+        [n, layers, 2, key_heads, new, head] of what it read. `wanted`: whether anybody looks at the states."""
+        ids = torch.cat([group.ids.flatten() for group in groups])
+        sizes = [group.ids.numel() for group in groups]
+        places = [group.start + torch.arange(group.ids.shape[1]).repeat(len(group.ids)) for group in groups]
+        cos, sin = self.rope(torch.cat(places)[None].to(self.device))
+        cos, sin = cos[0, :, 0], sin[0, :, 0]
+        x = self.embedding[ids].float()
+        made: list[list[Tensor]] = [[] for _ in groups]
+        for i, layer in enumerate(self.layers):
+            q, k, v = self._project(layer, x, cos, sin)
+            attended: list[Tensor] = []
+            parts = zip(groups, made, q.split(sizes), k.split(sizes), v.split(sizes), strict=True)
+            last = i == len(self.layers) - 1 and not wanted
+            for group, keys_and_values, *qkv in parts:
+                keys_and_values.append(torch.stack([by_canvas(t, group) for t in qkv[1:]], dim=1))
+                if not last:
+                    attended.append(self._attend(group, i, by_canvas(qkv[0], group), keys_and_values[-1]))
+            if not last:
+                x = x + layer.out(torch.cat(attended))
+                normed = F.rms_norm(x, x.shape[-1:], layer.mlp_norm, self.sizes.epsilon)
+                gate, up = layer.gate_up(normed).chunk(2, dim=-1)
+                x = x + layer.down(F.silu(gate) * up)
+        states = F.rms_norm(x, x.shape[-1:], self.norm, self.sizes.epsilon)
+        return states, [torch.stack(one, dim=1) for one in made]
+
+    def token_logits(self, states: Tensor) -> Tensor:
+        return self.head(states)
+
+    def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`x` [tokens, hidden] -> queries, keys, values, each [tokens, heads or key_heads, head]."""
+        heads, keys = self.sizes.heads, self.sizes.key_heads
+        normed = F.rms_norm(x, x.shape[-1:], layer.attention_norm, self.sizes.epsilon)
+        qkv = layer.qkv(normed).view(len(x), heads + 2 * keys, self.sizes.head)
+        a, b = qkv[:, : heads + keys].chunk(2, dim=-1)
+        rotated = torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+        return rotated[:, :heads], rotated[:, heads:], qkv[:, heads + keys :]
+
+    def _attend(self, group: Strands, layer: int, q: Tensor, new: Tensor) -> Tensor:
+        """`q` [n, heads, new, head] over the context, what was read before and, causally, what is `new`
+        [n, 2, key_heads, new, head] -> [n * new, hidden]. Heads that share keys are laid one after the other."""
+        n, _, length, _ = q.shape
+        folded = q.unflatten(1, (self.sizes.key_heads, -1)).flatten(2, 3)  # [n, key_heads, shared * new, head]
+        k, v = torch.cat((group.read[:, layer], new), dim=3).unbind(1)
+        seen = torch.ones(length, k.shape[2], dtype=torch.bool, device=q.device).tril(k.shape[2] - length)
+        mask = seen.repeat(folded.shape[2] // length, 1)[None, None]
+        own, own_log = attention(folded, k, v, mask)
+        if group.context.shape[3]:
+            together = folded.transpose(0, 1).flatten(1, 2)[None]
+            keys, values = group.context[layer][:, None].unbind()
+            other, other_log = attention(together, keys, values, None)
+            other, other_log = (t[0].unflatten(1, (n, -1)).transpose(0, 1) for t in (other, other_log))
+            own = torch.lerp(own, other, torch.sigmoid(other_log - own_log)[..., None])
+        heads = own.unflatten(2, (-1, length)).flatten(1, 2)  # [n, heads, new, head]
+        return heads.transpose(1, 2).reshape(n * length, -1)
+
+
+def by_canvas(x: Tensor, group: Strands) -> Tensor:
+    """[n * new, heads, head] -> [n, heads, new, head]."""
+    return x.unflatten(0, (len(group.ids), -1)).transpose(1, 2)
