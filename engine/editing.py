@@ -19,7 +19,7 @@ from engine.diffusion.mending import fuses_words, indent_of
 from engine.diffusion.sampler import StepPolicy, moves, renoise, reverse_step
 from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
-from engine.guessing import guess_block, looked_over
+from engine.guessing import guess_block
 from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import Context, Denoiser
@@ -142,10 +142,8 @@ def guessed(job: Job) -> Texts:
     for i, block in enumerate(blocks):
         above, below = "".join(blocks[:i]), "".join(blocks[i + 1 :])
         work = job.open(above, block, below)
-        children = yield from guess_block(work, block)
-        if job.denoiser.writer and not job.late:
-            children = yield from looked_over(job.open(above, block, below, job.denoiser.writer), work, block, children)
-        for child in children:
+        writing = job.open(above, block, below, job.denoiser.writer) if job.denoiser.writer else None
+        for child in (yield from guess_block(work, block, writing)):
             texts.append((above + work.text(child.canvas) + below, child.score))
         if job.late:
             break

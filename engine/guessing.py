@@ -1,15 +1,16 @@
 """Guesses: edits that the model is not sure of, for a judge who can tell: tests, or a person who knows of a bug.
 
-Three sources. The model's likeliest moves, filled in. What real edits changed into what (`engine.diffusion.patterns`).
-And the forward process once more: the mistakes of meaning that people make are mostly swaps, so that what undoes one is
-another (BugLab, arXiv 2105.12787, section 3). The denoiser's likelihood ranks them all, with what each source says.
+Four sources. The model's likeliest moves, filled in. What real edits changed into what (`engine.diffusion.patterns`).
+The forward process once more: the mistakes of meaning that people make are mostly swaps, so that what undoes one is
+another (BugLab, arXiv 2105.12787, section 3). And what the writer would rather have written. The denoiser's likelihood
+ranks them all, with what each source says, and the writer's the foremost.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
@@ -22,7 +23,7 @@ from engine.diffusion.sampler import log_likelihood
 from engine.diffusion.search import Child, expand, fill
 from engine.models.denoiser import Context
 from engine.models.vocabulary import BOS
-from engine.work import Block, Work
+from engine.work import Answers, Block, Query, Work
 from engine.writing import BELOW_CHARS
 
 DRAWS = 600  # changes drawn from the forward process
@@ -30,8 +31,9 @@ MOST = 100  # kept of each source
 # Fitted on some 600 real one-hunk fixes of the corpus, its development split among them; nats.
 LIKELIHOOD, TOKEN, MOVE, OFTEN, PATTERN = 1.0, 0.25, 0.1, 0.7, 1.0
 NO_MOVE, LEAST_MOVE, NO_PATTERN = -12.0, -25.0, -7.5
-
-LOOKED_OVER = 24  # of the likeliest guesses
+OFFERS = 12  # places and tokens where the writer would have written something else
+LOOKED_OVER = 24  # of the likeliest guesses, by the writer
+SKIPPED = 5  # tokens looked at for one that the writer would rather go on with
 AFTER = 24  # tokens behind a change that are to go well with it
 AGREED = 0.7  # weight of the writer's nats
 
@@ -39,19 +41,40 @@ AGREED = 0.7  # weight of the writer's nats
 @dataclass(slots=True)
 class Guess:
     """What speaks for a canvas: the log-odds of the moves to it, how often the forward process made it, how likely
-    a pattern of real edits finds it."""
+    a pattern of real edits finds it, whether the writer offered it; nats more than for the block as it is by the
+    denoiser and, from the change to a little behind, by the writer."""
 
     moves: float = NO_MOVE
     draws: int = 1
     pattern: float = NO_PATTERN
+    offered: bool = False
+    gained: float = 0.0
+    agreed: float = 0.0
+
+    def merit(self, length: int) -> float:
+        said = MOVE * self.moves + OFTEN * math.log(self.draws) + PATTERN * self.pattern
+        return LIKELIHOOD * self.gained + TOKEN * length + said + AGREED * self.agreed
 
 
-def guess_block(work: Work, block: str) -> Block:
-    """Children of one block that parses, the likeliest first, none of them the block as it is."""
+@dataclass(slots=True)
+class Reading:
+    """What the writer, who has read more code, makes of a block as it is. `ids`: of the block and a little below it;
+    `likely`: the log-probability of each; `offers`: what it would rather read in the place of the block."""
+
+    work: Work
+    ids: list[int]
+    likely: list[float]
+    offers: list[str]
+
+
+def guess_block(work: Work, block: str, writing: Work | None) -> Block:
+    """Children of one block that parses, the likeliest first, none of them the block as it is. `writing`: the writer's
+    work on the block, when there is one."""
     canvas = [BOS, *work.denoiser.vocabulary.encode(block)]
     (logits,) = yield from work.ask([canvas], limit=8)
     search = fill(expand([Child(0.0, canvas)], [logits], None, MOST // 2))
     moved = yield from work.drive(search, 8)
+    reading = (yield from read_block(writing, block)) if writing else None
     guesses: dict[tuple[int, ...], Guess] = {}
     for child in moved[:MOST]:
         guesses[tuple(child.canvas)] = Guess(moves=max(LEAST_MOVE, child.score))
@@ -61,47 +84,69 @@ def guess_block(work: Work, block: str) -> Block:
             guesses.setdefault((BOS, *encode(text)), Guess()).draws = draws
         for text, likely in islice(learned().edits(block, work.near + block).items(), MOST):
             guesses.setdefault((BOS, *encode(text)), Guess()).pattern = likely
+    for text in reading.offers if reading else ():
+        guesses.setdefault((BOS, *encode(text)), Guess()).offered = True
     possible = [made for made in guesses if len(made) <= work.denoiser.max_canvas and list(made) != canvas]
     yield from work.score(possible)
     before = work.likelihood(canvas)
-
-    def merit(made: Sequence[int]) -> float:
-        found = guesses[tuple(made)]
-        gained = work.likelihood(made) - before
-        said = MOVE * found.moves + OFTEN * math.log(found.draws) + PATTERN * found.pattern
-        return LIKELIHOOD * gained + TOKEN * len(made) + said
-
-    scored = [Child(merit(made), list(made)) for made in possible if made in work.scores]
+    possible = [made for made in possible if made in work.scores]
+    for made in possible:
+        guesses[made].gained = work.likelihood(made) - before
+    possible.sort(key=lambda made: -guesses[made].merit(len(made)))
+    if reading and not work.late:
+        first = [made for i, made in enumerate(possible) if i < LOOKED_OVER or guesses[made].offered]
+        agreed = yield from look_over(reading, [work.text(made) for made in first])
+        for made, nats in zip(first, agreed, strict=True):
+            guesses[made].agreed = nats
+        least = min(agreed, default=0.0)  # of what was not looked over nothing is known
+        for made in set(possible).difference(first):
+            guesses[made].agreed = min(0.0, least)
+    scored = [Child(guesses[made].merit(len(made)), list(made)) for made in possible]
     return sorted(scored, key=lambda child: -child.score)
 
 
-def looked_over(reading: Work, work: Work, block: str, children: list[Child]) -> Block:
-    """`children`, those in front ordered by what speaks for them and by how much likelier than `block` the writer finds
-    them, from where they differ to a little behind. `reading`: the writer's work; `work`: the canvases' own."""
-    encode, below = reading.denoiser.vocabulary.encode, (reading.around[1] + reading.region.suffix)[:BELOW_CHARS]
-    before = encode(block + below)
-    if len(before) >= reading.denoiser.max_canvas:
-        return children
-    (logits,) = yield from reading.ask([(BOS, *before)], limit=8)
-    likely = logits.tokens[1:].gather(1, torch.tensor(before)[:, None])[:, 0].tolist()
-    first, rest = children[:LOOKED_OVER], children[LOOKED_OVER:]
+def read_block(work: Work, block: str) -> Generator[Query, Answers, Reading | None]:
+    """None when the block is longer than what the writer reads at once."""
+    encode, below = work.denoiser.vocabulary.encode, (work.around[1] + work.region.suffix)[:BELOW_CHARS]
+    ids = encode(block + below)
+    if len(ids) >= work.denoiser.max_canvas:
+        return None
+    (logits,) = yield from work.ask([(BOS, *ids)], limit=8)
+    own = len(encode(block))
+    actual = torch.tensor(ids)[:, None]
+    likely = logits.tokens[1:].gather(1, actual)
+    gains = (logits.tokens[1:] - likely).scatter(1, actual, -torch.inf)[:own]
+    best = gains.flatten().topk(min(OFFERS, gains.numel())).indices.tolist()
+    texts = [work.text(made) for place in best for made in changed(ids[:own], *divmod(place, gains.shape[1]))]
+    offers = [text for text in dict.fromkeys(texts) if work.judge is None or work.judge.fault(text) is None]
+    return Reading(work, ids, likely[:, 0].tolist(), offers)
+
+
+def changed(ids: list[int], place: int, token: int) -> Iterator[list[int]]:
+    """`token` at `place`: instead of what is there, before it, or as the next of its kind, what is between left out."""
+    yield [*ids[:place], token, *ids[place + 1 :]]
+    yield [*ids[:place], token, *ids[place:]]
+    if token in ids[place + 1 : place + 1 + SKIPPED]:
+        yield [*ids[:place], *ids[ids.index(token, place + 1) :]]
+
+
+def look_over(reading: Reading, texts: Sequence[str]) -> Generator[Query, Answers, list[float]]:
+    """How much likelier the writer finds each of `texts` than the block, from where they differ to a little behind."""
+    work, before, likely = reading.work, reading.ids, reading.likely
+    below = (work.around[1] + work.region.suffix)[:BELOW_CHARS]
     contexts: list[Context] = []
     canvases: list[tuple[int, ...]] = []
     was: list[float] = []
-    for child in first:
-        after = encode(work.text(child.canvas) + below)
+    for text in texts:
+        after = work.denoiser.vocabulary.encode(text + below)
         start = shared(before, after)
         end = shared(before[start:][::-1], after[start:][::-1])
-        contexts.append(replace(reading.context, prefix=(*reading.context.prefix, *before[:start])))
+        contexts.append(replace(work.context, prefix=(*work.context.prefix, *before[:start])))
         canvases.append((BOS, *after[start : len(after) - end + AFTER]))
         was.append(sum(likely[start : len(before) - end + AFTER]))
-    answers = yield from reading.ask(canvases, limit=8, contexts=contexts)
-    for child, canvas, answer, earlier in zip(first, canvases, answers, was, strict=True):
-        child.score += AGREED * (log_likelihood(canvas, answer) * len(canvas) - earlier)
-    least = min((child.score for child in first), default=0.0)
-    for child in rest:
-        child.score = min(child.score, least)
-    return sorted(first, key=lambda child: -child.score) + rest
+    answers = yield from work.ask(canvases, limit=8, contexts=contexts)
+    found = zip(canvases, answers, was, strict=True)
+    return [log_likelihood(canvas, answer) * len(canvas) - earlier for canvas, answer, earlier in found]
 
 
 def shared(one: Sequence[int], other: Sequence[int]) -> int:

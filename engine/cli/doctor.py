@@ -59,14 +59,25 @@ def version(package: str) -> str | None:
 
 def examine_model(model: str | None, problems: list[str]) -> dict[str, Any]:
     from engine.errors import EditError
-    from engine.models.loading import load_model
+    from engine.models.denoiser import EmbeddedDenoiser
+    from engine.models.loading import EMBEDDED, WRITER, load_model
 
     try:
         denoiser = load_model(Path(model) if model else None)
     except EditError as error:
         problems.append(error.message)
         return {"model": None}
-    return {"model": denoiser.name, "parameters": denoiser.parameters, "device": denoiser.device}
+    facts: dict[str, Any] = {
+        "model": denoiser.name,
+        "parameters": denoiser.parameters,
+        "device": denoiser.device,
+    }
+    if isinstance(denoiser, EmbeddedDenoiser) and denoiser.name == EMBEDDED.name:
+        writer = denoiser.writer
+        facts["writer"] = f"{writer.name}, {writer.parameters} parameters" if writer else None
+        if writer is None:
+            problems.append(f"the writer in {WRITER} cannot be loaded: reinstall redraft")
+    return facts
 
 
 def examine_runtime(problems: list[str]) -> dict[str, Any]:

@@ -140,6 +140,9 @@ class EmbeddedDenoiser(Denoiser):
     def writer(self) -> Denoiser | None:
         if self._load_writer is not None:
             self._writer, self._load_writer = self._load_writer(), None
+            if self._writer is not None:
+                self.name += f" + {self._writer.name}"
+                self.parameters += self._writer.parameters
         return self._writer
 
     @torch.inference_mode()

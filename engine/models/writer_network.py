@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -73,8 +74,8 @@ class WriterNetwork:
         def vector(name: str) -> Tensor:
             return torch.from_numpy(arrays[name].astype(np.float32)).to(device)
 
-        self.layers = [
-            Layer(
+        def layer(i: int) -> Layer:
+            return Layer(
                 vector(f"{i}.attn_norm"),
                 linear(f"{i}.qkv"),
                 linear(f"{i}.out"),
@@ -82,8 +83,9 @@ class WriterNetwork:
                 linear(f"{i}.gate_up"),
                 linear(f"{i}.down"),
             )
-            for i in range(sizes.layers)
-        ]
+
+        with ThreadPoolExecutor() as pool:  # packing, most of the time, is one thread's work
+            self.layers = list(pool.map(layer, range(sizes.layers)))
         self.norm = vector("norm")
         self.parameters = sum(array.size for name, array in arrays.items() if name.endswith("norm"))
         self.parameters += sum(2 * array.size for name, array in arrays.items() if name.endswith(".codes"))
@@ -96,11 +98,9 @@ class WriterNetwork:
         """Raises OSError, ValueError or KeyError when `folder` does not hold the writer."""
         stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         sizes = WriterSizes(**{f.name: stored[f.name] for f in fields(WriterSizes)})
-        arrays: dict[str, NDArray[np.generic]] = {}
-        for path in sorted(folder.glob("weights-*.npz")):
-            with np.load(path, allow_pickle=False) as file:
-                arrays.update(file)
-        return cls(sizes, arrays, device)
+        with ThreadPoolExecutor() as pool:
+            parts = list(pool.map(read_arrays, sorted(folder.glob("weights-*.npz"))))
+        return cls(sizes, {name: array for part in parts for name, array in part.items()}, device)
 
     def read_context(self, ids: Sequence[int], known: Tensor) -> Tensor:
         """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens."""
@@ -170,6 +170,11 @@ class WriterNetwork:
             own = torch.lerp(own, other, torch.sigmoid(other_log - own_log)[..., None])
         heads = own.unflatten(2, (-1, length)).flatten(1, 2)  # [n, heads, new, head]
         return heads.transpose(1, 2).reshape(n * length, -1)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
 
 
 def by_canvas(x: Tensor, group: Strands) -> Tensor:
