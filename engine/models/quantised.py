@@ -2,7 +2,7 @@
 
 On disk: groups of 32 weights of a row, each `scale * code + low` with a 4-bit code, as llama.cpp's Q4_1; the group's
 scale (by its logarithm) and low (in scales) are a byte each. In memory half precision, which on a CPU torch's FBGEMM
-kernels multiply in float32: 0.5 to 0.8 of float32's time for up to 400 tokens and, with rows padded to 512, of its bytes.
+kernels multiply in float32: 0.5 to 0.8 of float32's time for up to 400 tokens and, rows padded to 512, of its bytes.
 """
 
 from __future__ import annotations
