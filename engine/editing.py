@@ -25,6 +25,7 @@ from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import Context, Denoiser
 from engine.models.http import Model
 from engine.models.vocabulary import BOS, MASK
+from engine.reading import plausible
 from engine.regions import Region, normalise
 from engine.syntax import REPORTED_LATE, Judge
 from engine.work import (
@@ -125,6 +126,9 @@ def edited(job: Job) -> Texts:
         rest = "".join(blocks[i + 1 :])
         work = job.open(done, block, rest)
         finalists = yield from edit_block(work, block, final=not rest)
+        if job.request.intent == "rewrite" and job.parsed and job.denoiser.writer and not job.late:
+            writing = job.open(done, block, rest, job.denoiser.writer)
+            finalists = yield from plausible(writing, work, block, finalists)
         if job.late or not rest:
             kept = [] if finalists or done == "".join(blocks[:i]) else [(done + block + rest, score)]
             texts = [(done + work.text(child.canvas) + rest, child.score) for child in finalists] or kept

@@ -19,6 +19,7 @@ from engine.regions import Region
 from engine.syntax import REPORTED_LATE, Judge
 
 CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
+STAY_CHARS, STAY_TOKENS = 1024, 64  # typed before the beginning of what is read in order moves
 SCORED_AT_ONCE = 32  # canvases of one pass: a cancel waits for it
 NEAR_LINES = 2  # above and below the lines that the parser's words point to
 NEAR_CHARS = 2000  # on either side of the region, where names and indentation are looked up
@@ -198,17 +199,23 @@ class Job:
 
 def make_context(request: EditRequest, denoiser: Denoiser, prefix: str, suffix: str) -> Context:
     """What the model sees around the canvas. The cut is at a line start, so that typing far away does
-    not shift the tokens near by."""
+    not shift the tokens near by; a denoiser that reads in order goes on from what it has read, so for it the
+    beginning stays where it is for a while, too."""
     encode = denoiser.vocabulary.encode
-    near = prefix[-CHARS_PER_TOKEN * denoiser.max_prefix :]
-    if len(near) < len(prefix):
-        near = near[near.find("\n") :]
+    start = rounded(len(prefix) - CHARS_PER_TOKEN * denoiser.max_prefix, STAY_CHARS if denoiser.ordered else 1)
+    near = prefix[start:]
+    ids = encode(near[max(0, near.find("\n")) :] if start else near)
     return Context(
         tuple(encode(request.instruction or "")[:40]),
-        tuple(encode(near)[-denoiser.max_prefix :]),
+        tuple(ids[rounded(len(ids) - denoiser.max_prefix, STAY_TOKENS if denoiser.ordered else 1) :]),
         tuple(encode(suffix[: CHARS_PER_TOKEN * denoiser.max_suffix])[: denoiser.max_suffix]),
         denoiser.ordered,
     )
+
+
+def rounded(excess: int, step: int) -> int:
+    """What to leave out so that at least `excess` is: a multiple of `step`."""
+    return max(0, -(-excess // step) * step)
 
 
 def mask_places(canvas: Sequence[int]) -> tuple[int, ...]:

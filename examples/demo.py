@@ -1,7 +1,7 @@
-"""The main job, end to end: a real language server mends and rewrites a real file.
+"""The main job, end to end: a real language server mends, rewrites and completes a real file.
 
-Starts `redraft-lsp` over stdio, opens a broken file, asks for code actions, runs the fix and then a
-rewrite, and applies what the server sends. Edit the file and other things happen.
+Starts `redraft-lsp` over stdio, opens a broken file, asks for code actions, runs the fix and then a rewrite, takes a
+line out and has it filled in, and applies what the server sends. Edit the file and other things happen.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from engine import __version__
 from lsp_server.text import Document
 
 console = Console(highlight=False)
+LEFT_OUT = "item.count -= count"  # the line that is taken out
 
 
 def converter() -> Any:
@@ -70,6 +71,15 @@ class Editor:
                 [lsp.TextDocumentContentChangeWholeDocument(self.document.text)],
             )
         )
+
+    def leave_out(self, line: int) -> lsp.Range:
+        """`...` in the place of a line."""
+        start, end = self.document.line_bounds(line)
+        text = self.document.text[start:end]
+        hole = lsp.Range(lsp.Position(line, 0), lsp.Position(line + 1, 0))
+        self.document.apply(lsp.TextDocumentContentChangePartial(hole, text.replace(text.strip(), "...")))
+        self.tell()
+        return lsp.Range(hole.start, hole.start)
 
     def denoise(self, params: Any) -> None:
         self.steps += 1
@@ -132,6 +142,9 @@ async def demo(path: Path) -> None:
     start = next((i for i, line in enumerate(editor.document.text.splitlines()) if line.startswith("def ")), 0)
     selection = lsp.Range(lsp.Position(start + 1, 0), lsp.Position(last, 0))
     await editor.run("Rewrite selection", selection, [])
+    hole = next((i for i, line in enumerate(editor.document.text.splitlines()) if line.strip() == LEFT_OUT), None)
+    if hole is not None:
+        await editor.run("Fill here", editor.leave_out(hole), [])
     try:
         compile(editor.document.text, str(path), "exec")
         console.print("[green]the file compiles now[/]")

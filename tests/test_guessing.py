@@ -46,7 +46,7 @@ def test_the_same_seed_guesses_the_same() -> None:
 
 
 def test_a_span_of_several_blocks_is_guessed_at_block_by_block() -> None:
-    span = "".join(LARGEST.replace("largest", f"largest_{i}") + "\n\n" for i in range(8))
+    span = "".join(LARGEST.replace("largest", f"largest_{i}") + "\n\n" for i in range(5))
     result = edit(EditRequest("fix", "", span, "x = 1\n", guesses=100))
     changed = {i for g in result.guesses for i, (a, b) in enumerate(zip(span, g.text, strict=False)) if a != b}
     assert min(changed) < len(span) // 4

@@ -11,6 +11,7 @@ from engine.editing import edit_session, run_session
 from engine.languages import python_fault
 from engine.messages import EditRequest, EditResult
 from engine.models.denoiser import EmbeddedDenoiser
+from engine.work import STAY_TOKENS, make_context
 
 MEAN = EditRequest(
     "fill", "def mean(values):\n    total = 0\n    for v in values:\n", "", "    return total / len(values)\n"
@@ -76,6 +77,17 @@ def test_at_the_deadline_it_stops(denoiser: EmbeddedDenoiser) -> None:
     assert result.reason == "deadline"
     assert result.forward_passes == 1
     assert time.monotonic() - started < 5
+
+
+def test_typing_on_leaves_the_beginning_of_what_is_read(denoiser: EmbeddedDenoiser) -> None:
+    writer, text = denoiser.writer, "".join(f"value_{i} = compute({i}, offset={i})\n" for i in range(400))
+    assert writer is not None
+    beginnings: list[tuple[int, ...]] = []
+    for end in range(len(text) - 200, len(text)):
+        prefix = make_context(EditRequest("fill", text[:end], "", ""), writer, text[:end], "").prefix
+        assert writer.max_prefix - STAY_TOKENS <= len(prefix) <= writer.max_prefix
+        beginnings.append(prefix[:16])
+    assert len(set(beginnings)) <= 4
 
 
 def test_mending_does_not_load_the_writer() -> None:

@@ -1,0 +1,99 @@
+"""What the writer makes of code as it is: what it would rather read, and how much likelier it finds another text.
+
+Either takes one pass, because a causal model that reads a text predicts every token of it on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from engine.diffusion.sampler import log_likelihood
+from engine.diffusion.search import Child
+from engine.models.denoiser import Context
+from engine.models.vocabulary import BOS
+from engine.work import Answers, Block, Query, Work
+from engine.writing import BELOW_CHARS
+
+OFFERS = 12  # places and tokens where the writer would have written something else
+SKIPPED = 5  # tokens looked at for one that the writer would rather go on with
+AFTER = 24  # tokens behind a change that are to go well with it
+DOUBTFUL = -6.0  # nats against the text as it is: what the small model only garbled is far below
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the writer, who has read more code, makes of a block as it is. `ids`: of the block and a little below it;
+    `likely`: the log-probability of each; `offers`: what it would rather read in the place of the block."""
+
+    work: Work
+    ids: list[int]
+    likely: list[float]
+    offers: list[str]
+
+
+def read_block(work: Work, block: str) -> Generator[Query, Answers, Reading | None]:
+    """None when the block is longer than what the writer reads at once."""
+    encode, below = work.denoiser.vocabulary.encode, (work.around[1] + work.region.suffix)[:BELOW_CHARS]
+    ids = encode(block + below)
+    if len(ids) >= work.denoiser.max_canvas:
+        return None
+    (logits,) = yield from work.ask([(BOS, *ids)], limit=8)
+    own = len(encode(block))
+    actual = torch.tensor(ids)[:, None]
+    likely = logits.tokens[1:].gather(1, actual)
+    gains = (logits.tokens[1:] - likely).scatter(1, actual, -torch.inf)[:own]
+    best = gains.flatten().topk(min(OFFERS, gains.numel())).indices.tolist()
+    texts = [work.text(made) for place in best for made in changed(ids[:own], *divmod(place, gains.shape[1]))]
+    offers = [text for text in dict.fromkeys(texts) if work.judge is None or work.judge.fault(text) is None]
+    return Reading(work, ids, likely[:, 0].tolist(), offers)
+
+
+def changed(ids: list[int], place: int, token: int) -> Iterator[list[int]]:
+    """`token` at `place`: instead of what is there, before it, or as the next of its kind, what is between left out."""
+    yield [*ids[:place], token, *ids[place + 1 :]]
+    yield [*ids[:place], token, *ids[place:]]
+    if token in ids[place + 1 : place + 1 + SKIPPED]:
+        yield [*ids[:place], *ids[ids.index(token, place + 1) :]]
+
+
+def look_over(reading: Reading, texts: Sequence[str]) -> Generator[Query, Answers, list[float]]:
+    """How much likelier the writer finds each of `texts` than the block, from where they differ to a little behind."""
+    work, before, likely = reading.work, reading.ids, reading.likely
+    below = (work.around[1] + work.region.suffix)[:BELOW_CHARS]
+    contexts: list[Context] = []
+    canvases: list[tuple[int, ...]] = []
+    was: list[float] = []
+    for text in texts:
+        after = work.denoiser.vocabulary.encode(text + below)
+        start = shared(before, after)
+        end = shared(before[start:][::-1], after[start:][::-1])
+        contexts.append(replace(work.context, prefix=(*work.context.prefix, *before[:start])))
+        canvases.append((BOS, *after[start : len(after) - end + AFTER]))
+        was.append(sum(likely[start : len(before) - end + AFTER]))
+    answers = yield from work.ask(canvases, limit=8, contexts=contexts)
+    found = zip(canvases, answers, was, strict=True)
+    return [log_likelihood(canvas, answer) * len(canvas) - earlier for canvas, answer, earlier in found]
+
+
+def plausible(writing: Work, work: Work, block: str, made: Sequence[Child]) -> Block:
+    """What was `made` of `block`, and what the writer would rather read, the likeliest for it first, without what it
+    does not believe; in the canvases of `work`."""
+    reading = yield from read_block(writing, block)
+    if reading is None or work.late:
+        return list(made)
+    texts = list(dict.fromkeys([*(work.text(child.canvas) for child in made), *reading.offers[:OFFERS]]))
+    nats = yield from look_over(reading, texts)
+    children: list[Child] = []
+    for text, gained in sorted(zip(texts, nats, strict=True), key=lambda one: -one[1]):
+        canvas = [BOS, *work.denoiser.vocabulary.encode(text)]
+        if gained >= DOUBTFUL and len(canvas) <= work.denoiser.max_canvas:
+            children.append(Child((sum(reading.likely) + gained) / len(reading.ids), canvas))
+    return children
+
+
+def shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
