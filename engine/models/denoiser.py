@@ -75,7 +75,7 @@ class Denoiser(Protocol):
 
     name: str
     device: str
-    parameters: int
+    parameters: int  # without a writer's
     vocabulary: Vocabulary
     max_canvas: int
     max_prefix: int
@@ -141,8 +141,7 @@ class EmbeddedDenoiser(Denoiser):
         if self._load_writer is not None:
             self._writer, self._load_writer = self._load_writer(), None
             if self._writer is not None:
-                self.name += f" + {self._writer.name}"
-                self.parameters += self._writer.parameters
+                self.name += f" + {self._writer.name} of {self._writer.parameters / 1e6:.0f}M"
         return self._writer
 
     @torch.inference_mode()
