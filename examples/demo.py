@@ -24,7 +24,7 @@ from engine import __version__
 from lsp_server.text import Document
 
 console = Console(highlight=False)
-LEFT_OUT = "item.count -= count"  # the line that is taken out
+LEFT_OUT = "self.items[name] = item"  # the line that is taken out
 
 
 def converter() -> Any:
