@@ -26,7 +26,7 @@ from engine.models.denoiser import Context, Denoiser
 from engine.models.http import Model
 from engine.models.vocabulary import BOS, MASK
 from engine.reading import plausible
-from engine.regions import Region, normalise
+from engine.regions import Region, line_above, normalise
 from engine.syntax import REPORTED_LATE, Judge
 from engine.work import (
     NEAR_CHARS,
@@ -300,7 +300,7 @@ def fill_heads(region: Region) -> list[str]:
     own = HEAD.match(region.span)
     if own:
         return [own.group()]
-    above = next((line for line in reversed(region.prefix.split("\n")) if line.strip()), "")
+    above = line_above(region.prefix)
     below = next((line for line in region.suffix.split("\n") if line.strip()), above)
     deeper = indent_of(above) + INDENT if above.rstrip().endswith(":") else indent_of(above)
     return list(dict.fromkeys(("\n" + deeper, "\n" + indent_of(below))))

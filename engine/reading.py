@@ -25,10 +25,11 @@ DOUBTFUL = -6.0  # nats against the text as it is: what the small model only gar
 
 @dataclass(slots=True)
 class Reading:
-    """What the writer, who has read more code, makes of a block as it is. `ids`: of the block and a little below it;
+    """What the writer, who has read more code, makes of a block as it is. `ids`: of the block and a little `below` it;
     `likely`: the log-probability of each; `offers`: what it would rather read in the place of the block."""
 
     work: Work
+    below: str
     ids: list[int]
     likely: list[float]
     offers: list[str]
@@ -48,7 +49,7 @@ def read_block(work: Work, block: str) -> Generator[Query, Answers, Reading | No
     best = gains.flatten().topk(min(OFFERS, gains.numel())).indices.tolist()
     texts = [work.text(made) for place in best for made in changed(ids[:own], *divmod(place, gains.shape[1]))]
     offers = [text for text in dict.fromkeys(texts) if work.judge is None or work.judge.fault(text) is None]
-    return Reading(work, ids, likely[:, 0].tolist(), offers)
+    return Reading(work, below, ids, likely[:, 0].tolist(), offers)
 
 
 def changed(ids: list[int], place: int, token: int) -> Iterator[list[int]]:
@@ -62,12 +63,11 @@ def changed(ids: list[int], place: int, token: int) -> Iterator[list[int]]:
 def look_over(reading: Reading, texts: Sequence[str]) -> Generator[Query, Answers, list[float]]:
     """How much likelier the writer finds each of `texts` than the block, from where they differ to a little behind."""
     work, before, likely = reading.work, reading.ids, reading.likely
-    below = (work.around[1] + work.region.suffix)[:BELOW_CHARS]
     contexts: list[Context] = []
     canvases: list[tuple[int, ...]] = []
     was: list[float] = []
     for text in texts:
-        after = work.denoiser.vocabulary.encode(text + below)
+        after = work.denoiser.vocabulary.encode(text + reading.below)
         start = shared(before, after)
         end = shared(before[start:][::-1], after[start:][::-1])
         contexts.append(replace(work.context, prefix=(*work.context.prefix, *before[:start])))

@@ -62,6 +62,11 @@ class Region:
         return line.replace("\n", self.eol)
 
 
+def line_above(text: str) -> str:
+    """The last line of `text` that is not blank; "" when all are."""
+    return next((line for line in reversed(text.split("\n")) if line.strip()), "")
+
+
 def normalise(prefix: str, span: str, suffix: str) -> Region:
     """The region as the model sees it. Any text goes in; nothing is lost."""
     mark = "\ufeff" if not prefix and span.startswith("\ufeff") else ""

@@ -14,6 +14,7 @@ from engine.diffusion.mending import indent_of
 from engine.diffusion.search import Child
 from engine.models.denoiser import Denoiser
 from engine.models.vocabulary import BOS, MASK
+from engine.regions import line_above
 from engine.work import Answers, Block, Query, Work
 
 DRAWN = 8  # lines at once, the likeliest among them
@@ -91,8 +92,7 @@ def take_stem(work: Work) -> None:
         work.stem = found.group() if found else ""
         prefix = tuple(encode(before.removesuffix(work.stem)))
     elif work.request.instruction:
-        above = next((line for line in reversed(work.region.prefix.split("\n")) if line.strip()), "")
-        said = f"\n{indent_of(above)}# {' '.join(work.request.instruction.split())}"
+        said = f"\n{indent_of(line_above(work.region.prefix))}# {' '.join(work.request.instruction.split())}"
         prefix = (*prefix, *encode(said))[-work.denoiser.max_prefix :]
     work.context = replace(work.context, prefix=prefix)
 

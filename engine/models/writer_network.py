@@ -105,8 +105,6 @@ class WriterNetwork:
     def read_context(self, ids: Sequence[int], known: Tensor) -> Tensor:
         """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens."""
         fresh = torch.tensor([ids[known.shape[3] :]], dtype=torch.long, device=self.device)
-        if not fresh.numel():
-            return known
         _, (made,) = self.read([Strands(known, self.nothing()[None], fresh)], wanted=False)
         return torch.cat((known, made[0]), dim=3)
 
