@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 
 from engine.by_hand import mended_by_hand, suspects
+from engine.completion import complete_line
 from engine.conflicts import resolutions
 from engine.diffusion.lengths import MASK_COUNTS, VARIANTS, likeliest, stretched
 from engine.diffusion.mending import fuses_words, indent_of
@@ -20,11 +21,13 @@ from engine.diffusion.sampler import StepPolicy, moves, renoise, reverse_step
 from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
 from engine.guessing import guess_block
+from engine.instructed import rewritten_as_told
 from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import Context, Denoiser
 from engine.models.http import Model
 from engine.models.vocabulary import BOS, MASK
+from engine.models.writer import Writer
 from engine.reading import plausible
 from engine.regions import Region, line_above, normalise
 from engine.syntax import REPORTED_LATE, Judge
@@ -70,7 +73,9 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     fault = fault_with(region, region.span, request.language)
     parsed = is_checked(request.language) and fault is None
     job = Job(request, who_edits(request, denoiser), region, parsed, deadline)
-    texts = list(resolved(job)) or (yield from narrowed(job, fault)) or (yield from edited(job))
+    texts = (
+        list(resolved(job)) or (yield from narrowed(job, fault)) or (yield from told(job)) or (yield from edited(job))
+    )
     candidates = rank(texts, region, request, request.candidates)
     guesses: tuple[Candidate, ...] = ()
     if request.guesses and request.intent == "fix" and parsed and not candidates:
@@ -115,6 +120,15 @@ def narrowed(job: Job, told: SyntaxFault | None) -> Texts:
         mended = texts[0][0]
         told = fault_with(region, mended, job.request.language)
     return texts if job.late else []
+
+
+def told(job: Job) -> Texts:
+    """Rewrites as the instruction says, where there is one and a writer to follow it."""
+    instruction = job.request.instruction if job.request.intent == "rewrite" else None
+    writer = job.denoiser.writer if instruction and instruction.strip() else None
+    if not instruction or not isinstance(writer, Writer):
+        return []
+    return (yield from rewritten_as_told(job, instruction, writer))
 
 
 def edited(job: Job) -> Texts:
@@ -190,7 +204,9 @@ def edit_block(work: Work, block: str, final: bool) -> Block:
     """Finished canvases for one block, best first, none of them the block as it was."""
     canvas = [BOS, *work.denoiser.vocabulary.encode(block)]
     if work.request.intent == "fill":
-        return (yield from write_block(work) if work.denoiser.ordered else fill_block(work, canvas))
+        if not work.denoiser.ordered:
+            return (yield from fill_block(work, canvas))
+        return (yield from complete_line(work) if work.request.quick else write_block(work))
     if work.request.intent == "rewrite":
         mended = [] if work.parsed else (yield from fix_block(work, canvas, block, final))
         return mended + (yield from rewrite_block(work, canvas))

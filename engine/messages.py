@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 Intent = Literal["fix", "rewrite", "fill"]
 ErrorCode = Literal[
@@ -56,6 +56,7 @@ class EditRequest:
     seed: int = 0
     max_steps: int | None = None  # denoising steps; None: the default
     guesses: int = 0  # how many unsure edits are wanted where `fix` finds none it is sure of, 0..100
+    quick: bool = False  # of a fill: the likeliest line, soon, rather than the best of several
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,16 @@ class Region:
         return line.replace("\n", self.eol)
 
 
+def visible_span(region: Region) -> str:
+    """The span as whole lines are written, for models that read texts."""
+    return region.span.removeprefix(region.head) + region.tail
+
+
+def hidden_text(text: str, region: Region) -> str:
+    """`text`, so written, in the form in which a denoiser would have written it."""
+    return region.head + text.removesuffix(region.tail) if text else ""
+
+
 def line_above(text: str) -> str:
     """The last line of `text` that is not blank; "" when all are."""
     return next((line for line in reversed(text.split("\n")) if line.strip()), "")

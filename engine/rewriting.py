@@ -13,7 +13,7 @@ from engine.errors import EditError
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.http import Ask, HttpModel, Model
 from engine.models.prompts import Hole, answer_text
-from engine.regions import Region, normalise
+from engine.regions import Region, hidden_text, normalise, visible_span
 from engine.work import Query, Session
 
 CALLS = 4  # texts asked for at once; more candidates than that would cost more than they bring
@@ -112,12 +112,3 @@ def visible_hole(request: EditRequest, region: Region) -> Hole:
         request.path,
         "\n".join(filter(None, (request.instruction, *(d.message for d in request.diagnostics)))) or None,
     )
-
-
-def visible_span(region: Region) -> str:
-    return region.span.removeprefix(region.head) + region.tail
-
-
-def hidden_text(text: str, region: Region) -> str:
-    """`text` in the form in which a denoiser would have written it."""
-    return region.head + text.removesuffix(region.tail) if text else ""

@@ -64,12 +64,17 @@ class Work:
         limit: int,
         masks_only: bool = False,
         contexts: Sequence[Context] | None = None,
+        rows: Sequence[tuple[int, ...]] | None = None,
     ) -> Generator[Query, Answers, Answers]:
         """One forward pass over `canvases`; their own likelihoods are kept as scores. `masks_only`: canvases
-        with masks are evaluated at the masks alone, and not scored. `contexts`: theirs, others than the block's."""
+        with masks are evaluated at the masks alone, and not scored; `rows`: at these. `contexts`: theirs, others than
+        the block's."""
+        wanted = rows or [mask_places(canvas) if masks_only and MASK in canvas else None for canvas in canvases]
         items = tuple(
-            CanvasItem(context, tuple(canvas), mask_places(canvas) if masks_only and MASK in canvas else None)
-            for context, canvas in zip(contexts or [self.context] * len(canvases), canvases, strict=True)
+            CanvasItem(context, tuple(canvas), places)
+            for context, canvas, places in zip(
+                contexts or [self.context] * len(canvases), canvases, wanted, strict=True
+            )
         )
         shown = self.text(canvases[0]).join(self.around).removeprefix(self.stem)
         answers = yield Query(items, DenoisingState(self.steps, max(limit, self.steps), shown))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 from engine.diffusion.mending import indent_of
 from engine.diffusion.search import Child
 from engine.models.denoiser import Denoiser
-from engine.models.vocabulary import BOS, MASK
+from engine.models.vocabulary import BOS, MASK, Vocabulary
 from engine.regions import line_above
 from engine.work import Answers, Block, Query, Work
 
@@ -39,9 +40,9 @@ class Draft:
     likely: float = 0.0
     ended: bool = False
 
-    def take(self, token: int, text: str, likely: float) -> None:
-        """A newline behind the stem ends it, and is not taken."""
-        self.ended = not self.stem and "\n" in text
+    def take(self, token: int, text: str, likely: float, end: str = "\n") -> None:
+        """A token with `end`, behind the stem, ends it and is not taken."""
+        self.ended = not self.stem and end in text
         if not self.ended:
             self.ids.append(token)
             self.likely += likely
@@ -64,7 +65,7 @@ def write_block(work: Work) -> Block:
     drafts = [Draft(work.stem) for _ in range(DRAWN)]
     found: dict[str, Written] = {}
     for _ in range(LINES):
-        drafts = yield from one_line_more(work, drafts)
+        drafts = yield from written_on(work, drafts)
         fresh = yield from judged(work, drafts, found)
         best = max(found.values(), key=lambda one: one.likely, default=None)
         if best is None or best not in fresh or best.fit >= FITTING or work.late or not work.region.head:
@@ -99,24 +100,33 @@ def take_stem(work: Work) -> None:
 
 def allowed(denoiser: Denoiser, stem: str) -> Tensor:
     """[vocabulary]: 0 at tokens that begin with `stem`, or that it begins with; else -infinity."""
-    texts = [denoiser.vocabulary.decode([token]) for token in range(denoiser.vocabulary.size)]
+    texts = token_texts(denoiser.vocabulary)
     fitting = [bool(text) and (text.startswith(stem) or stem.startswith(text)) for text in texts]
     return torch.zeros(len(texts)).masked_fill(~torch.tensor(fitting), -torch.inf)
 
 
-def one_line_more(work: Work, drafts: list[Draft]) -> Generator[Query, Answers, list[Draft]]:
-    """The drafts up to their next newline, without those that came to none. The first takes the likeliest tokens."""
+@cache
+def token_texts(vocabulary: Vocabulary) -> list[str]:
+    """What each token of the vocabulary stands for."""
+    return [vocabulary.decode([token]) for token in range(vocabulary.size)]
+
+
+def written_on(
+    work: Work, drafts: list[Draft], end: str = "\n", most: int = LINE_TOKENS
+) -> Generator[Query, Answers, list[Draft]]:
+    """The drafts up to their next `end`, without those that came to none within `most` tokens. The first takes the
+    likeliest tokens."""
     generator = torch.Generator().manual_seed(work.rng.getrandbits(63))
     fitting: dict[str, Tensor] = {}
     patience = PATIENCE
-    for _ in range(LINE_TOKENS):
+    for _ in range(most):
         active = [draft for draft in drafts if not draft.ended]
         patience -= len(active) <= len(drafts) // 4
         if not active or not patience or work.late:
             break
         canvases = [(BOS, *draft.ids, MASK) for draft in active]
         distinct = list(dict.fromkeys(canvases))
-        answers = yield from work.ask(distinct, limit=LINE_TOKENS, masks_only=True)
+        answers = yield from work.ask(distinct, limit=most, masks_only=True)
         rows = {canvas: answer.tokens[0] for canvas, answer in zip(distinct, answers, strict=True)}
         for draft, canvas in zip(active, canvases, strict=True):
             row = rows[canvas]
@@ -124,7 +134,7 @@ def one_line_more(work: Work, drafts: list[Draft]) -> Generator[Query, Answers, 
                 fitting[draft.stem] = allowed(work.denoiser, draft.stem)
             possible = row + fitting[draft.stem] if draft.stem else row
             token = drawn(possible, 0.0 if draft is drafts[0] else TEMPERATURE, generator)
-            draft.take(token, work.text([token]), float(row[token]))
+            draft.take(token, work.text([token]), float(row[token]), end)
     return [draft for draft in drafts if draft.ended]
 
 

@@ -68,22 +68,24 @@ def wanted(document: Document, at: int, texts: tuple[str, ...]) -> tuple[str, ..
 
 
 async def filled(server: RedraftServer, document: Document, at: int, automatic: bool) -> tuple[str, ...]:
-    """The engine's candidates, unless the user typed on meanwhile."""
+    """The engine's candidates, unless the user typed on meanwhile. Nobody asked for an `automatic` one: it is a likely
+    line or nothing, and while the debounce lasts the engine reads what stands above."""
     settings, version = server.settings_of(document.uri), document.version
-    if automatic:
-        await asyncio.sleep(settings.inline_debounce_ms / 1000)
 
     def overtaken() -> bool:
         return document.version != version or server.documents.get(document.uri) is not document
 
-    if overtaken() or not has_room(document, at):
+    if not has_room(document, at):
         return ()
+    request = fill_request(server.notebooks.above(document), document, at, settings, quick=automatic)
     try:
-        result = await server.link.edit(
-            fill_request(server.notebooks.above(document), document, at, settings), f"inline:{document.uri}", None
-        )
+        if automatic and settings.inline_debounce_ms:
+            await asyncio.gather(asyncio.sleep(settings.inline_debounce_ms / 1000), server.link.warm(request))
+        if overtaken():
+            return ()
+        result = await server.link.edit(request, f"inline:{document.uri}", None)
     except (EngineUnavailable, EngineFailure):
-        return ()  # nobody asked for it: an edit that somebody asks for will tell
+        return ()  # an edit that somebody asks for will tell
     return () if overtaken() else tuple(candidate.text for candidate in result.candidates)
 
 
@@ -93,6 +95,6 @@ def has_room(document: Document, at: int) -> bool:
     return len(document.text) <= MAX_DOCUMENT and not document.text[at:end].strip("\r\n").strip(CLOSERS)
 
 
-def fill_request(above: str, document: Document, at: int, settings: Settings) -> EditRequest:
-    before, after = above + document.text[:at], document.text[at:]
-    return EditRequest("fill", before, "", after, document.language, candidates=3, deadline_ms=settings.deadline_ms)
+def fill_request(above: str, document: Document, at: int, settings: Settings, *, quick: bool) -> EditRequest:
+    before, after, limit = above + document.text[:at], document.text[at:], settings.deadline_ms
+    return EditRequest("fill", before, "", after, document.language, candidates=3, deadline_ms=limit, quick=quick)

@@ -29,6 +29,7 @@ from engine.models.writer_network import WriterSizes
 CORPUS = Path("build/corpus")
 TOKENS = 9_700  # of the borrowed vocabulary are kept, and the parts they are merged from
 SAMPLES, SAMPLE_TOKENS = 300, 20_000  # pieces of the corpus that tokens are counted in
+TURNS = ["<|im_start|>", "<|im_end|>"]  # around what either side of a conversation says
 LAYERS_PER_FILE = 8  # keeps each below 16 MiB
 SIZES = WriterSizes()
 PARTS = {
@@ -58,7 +59,8 @@ def main() -> None:
 
 
 def kept_tokens(tokenizer: Tokenizer) -> list[str]:
-    """The frequent tokens, all single bytes, and whatever a kept token is merged from, in the order of their ids."""
+    """The frequent tokens, all single bytes, and whatever a kept token is merged from, in the order of their ids; last
+    those that no text holds."""
     vocabulary = Vocabulary.load(CORPUS / "tokenizer.json")
     tokens = np.load(CORPUS / "train.tokens.npy", mmap_mode="r")
     starts = np.linspace(0, len(tokens) - SAMPLE_TOKENS, SAMPLES, dtype=int)
@@ -78,7 +80,7 @@ def kept_tokens(tokenizer: Tokenizer) -> list[str]:
             if token not in kept:
                 kept.add(token)
                 wanted += parts.get(token, [])
-    return sorted(kept, key=ids.__getitem__)
+    return sorted(kept, key=ids.__getitem__) + TURNS
 
 
 def write_tokenizer(tokenizer: Tokenizer, kept: list[str], path: Path) -> None:

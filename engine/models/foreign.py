@@ -56,6 +56,10 @@ class ForeignVocabulary(Vocabulary):
         """The model's own id of a token, special or not."""
         return self._ids.get(token)
 
+    def special_token(self, token: str) -> int:
+        """Our id of a token that no text holds. Raises KeyError when there is none of this name."""
+        return SHIFT + self._ids[token]
+
     def encode(self, text: str) -> list[int]:
         return [SHIFT + token for token in super().encode(text)]
 

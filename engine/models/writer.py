@@ -42,9 +42,10 @@ class Writer(Denoiser):
     free_length = True
     ordered = True
 
-    def __init__(self, network: WriterNetwork, vocabulary: Vocabulary, name: str) -> None:
+    def __init__(self, network: WriterNetwork, vocabulary: Vocabulary, name: str, turn_ends: tuple[int, int]) -> None:
+        """`turn_ends`: the tokens in front of and behind what a side of a conversation says."""
         self.network, self.vocabulary, self.name, self.device = network, vocabulary, name, network.device
-        self.parameters = network.parameters
+        self.parameters, self.turn_ends = network.parameters, turn_ends
         self.max_canvas, self.max_prefix, self.max_suffix = 512, 512, 64
         self._start = vocabulary.encode("\n")[0] - SHIFT
         self._contexts: KeptStates = KeptStates()
@@ -57,7 +58,8 @@ class Writer(Denoiser):
         network = WriterNetwork.load(folder, device)
         if network.sizes.vocab_size + SHIFT != vocabulary.size:
             raise ValueError(f"tokenizer.json has {vocabulary.size - SHIFT} tokens, not {network.sizes.vocab_size}")
-        return cls(network, vocabulary, folder.name)
+        begin, end = (vocabulary.special_token(f"<|im_{side}|>") for side in ("start", "end"))
+        return cls(network, vocabulary, folder.name, (begin, end))
 
     @torch.inference_mode()
     def warm(self, context: Context) -> None:
@@ -79,9 +81,10 @@ class Writer(Denoiser):
             for at, i in enumerate(places):
                 strand = strands[i]
                 picked += [start + at * width + row - 1 - strand.known for row in strand.rows]
-                if strand.rows == (len(strand.ids),):  # it will be asked for the next mask too
+                if items[i].rows is not None:  # it will be asked for what follows one of them too
                     grown = torch.cat((group.read[at], keys[at, :, :, :, : len(strand.ids) - strand.known]), dim=3)
-                    self._canvases.keep((strand.before, strand.ids), grown)
+                    for row in strand.rows:
+                        self._canvases.keep((strand.before, strand.ids[:row]), grown[:, :, :, :row])
             start += len(places) * width
         tokens = self.network.token_logits(states[picked]).log_softmax(-1).cpu()
         parts = tokens.split([len(strands[i].rows) for i in order])

@@ -207,7 +207,10 @@ class Workbench:
         self.page.locator(".quick-input-widget input").fill(f":{line},{column}")
         self.page.keyboard.press("Enter")
         self.page.locator(".quick-input-widget").wait_for(state="hidden")
-        # What is typed before the editor has the keyboard again is lost.
+        self.has_keyboard()
+
+    def has_keyboard(self) -> None:
+        """Waits until an editor does: what is typed before is lost."""
         self.page.wait_for_function("document.activeElement?.closest('.monaco-editor') != null")
 
     def select_lines(self, first: int, last: int) -> None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from lsprotocol import types as lsp
 
 from lsp_server.text import Document
+from tests.editors.scripted_engine import ScriptedEngine
 from tests.lsp.light import light_server
-from tests.lsp.raw_client import RawClient
+from tests.lsp.raw_client import RawClient, until
 
 URI = "file:///a.py"
 
 
-async def complete(client: RawClient, character: int) -> list[str]:
+async def complete(
+    client: RawClient, character: int, kind: lsp.InlineCompletionTriggerKind = lsp.InlineCompletionTriggerKind.Invoked
+) -> list[str]:
     position = {"line": 0, "character": character}
-    params = {"textDocument": {"uri": URI}, "position": position, "context": {"triggerKind": 1}}
+    params = {"textDocument": {"uri": URI}, "position": position, "context": {"triggerKind": int(kind)}}
     items = (await client.request("textDocument/inlineCompletion", params))["result"]["items"]
     assert all(item["range"] == {"start": position, "end": position} for item in items)
     return [item["insertText"] for item in items]
@@ -47,6 +51,28 @@ async def test_what_is_shown_stays_while_it_is_typed() -> None:
         type_at(client, 9, "?", 4)
         assert await complete(client, 10) == [" #x;", " #x~;"]  # typed otherwise: asked anew
         assert await edits(client) == asked + 1
+
+
+async def test_while_the_debounce_lasts_the_engine_reads_and_then_offers_one_likely_line() -> None:
+    engine = ScriptedEngine()
+    engine.script(lambda request: [" + 1"])
+    client = await RawClient.start()
+    try:
+        await client.initialize({"engine": {"url": engine.url}, "inline": {"enable": True, "debounceMs": 300}})
+        client.open(URI, "x = 1\n")
+        asked = asyncio.ensure_future(complete(client, 5, kind=lsp.InlineCompletionTriggerKind.Automatic))
+        await until(lambda: engine.warmed)
+        assert not engine.requests
+        assert await asked == [" + 1"]
+        assert engine.requests == engine.warmed
+        assert engine.requests[0].quick
+        type_at(client, 5, "?", 2)
+        assert await complete(client, 6) == [" + 1"]  # asked for: the best, at once
+        assert len(engine.warmed) == 1
+        assert not engine.requests[1].quick
+    finally:
+        await client.kill()
+        engine.close()
 
 
 async def test_what_was_just_deleted_is_not_proposed() -> None:

@@ -28,7 +28,7 @@ def writer() -> Writer:
 
 def fresh(writer: Writer) -> Writer:
     """The same, having read nothing."""
-    return Writer(writer.network, writer.vocabulary, writer.name)
+    return Writer(writer.network, writer.vocabulary, writer.name, writer.turn_ends)
 
 
 def context(writer: Writer, prefix: str) -> Context:
@@ -64,6 +64,21 @@ def test_mask_by_mask_is_the_same_as_at_once(writer: Writer) -> None:
         (step,) = stepwise.denoise([CanvasItem(before, canvas, rows=(i + 1,))])
         torch.testing.assert_close(step.tokens[0], whole.tokens[i + 1], atol=1e-3, rtol=1e-3)
     assert len(stepwise._canvases) == len(ids)
+
+
+def test_of_tokens_read_along_any_beginning_is_kept(writer: Writer) -> None:
+    ids = writer.vocabulary.encode("    def encode(self, o):\n        return o\n")
+    before = context(writer, TEXT[:800])
+    reading = fresh(writer)
+    rows = tuple(range(3, 9))
+    (along,) = reading.denoise([CanvasItem(before, (BOS, *ids[:7], MASK), rows)])
+    for taken in (5, 7, 2):
+        other = (BOS, *ids[:taken], ids[0], MASK)
+        (step,) = reading.denoise([CanvasItem(before, other, rows=(taken + 2,))])
+        (alone,) = fresh(writer).denoise([CanvasItem(before, other, rows=(taken + 2,))])
+        torch.testing.assert_close(step.tokens, alone.tokens, atol=1e-3, rtol=1e-3)
+    (whole,) = fresh(writer).denoise([CanvasItem(before, (BOS, *ids))])
+    torch.testing.assert_close(along.tokens, whole.tokens[list(rows)], atol=1e-3, rtol=1e-3)
 
 
 def test_a_batch_answers_as_each_canvas_alone(writer: Writer) -> None:

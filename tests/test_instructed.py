@@ -1,0 +1,91 @@
+"""Rewrites that follow an instruction, with the shipped weights."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from engine.editing import edit_session, run_session
+from engine.instructed import LONGEST, Told
+from engine.messages import EditRequest, EditResult
+from engine.models.denoiser import EmbeddedDenoiser
+from engine.models.loading import load_writer
+from engine.models.writer import Writer
+
+CLAMP = """def clamp(value, low, high):
+    if value < low:
+        return low
+    if value > high:
+        return high
+    return value
+"""
+FETCH = "    response = requests.get(url)\n    response.raise_for_status()\n"
+TIMEOUT = EditRequest(
+    "rewrite",
+    "def fetch(url):\n",
+    FETCH,
+    "    return response.text\n",
+    instruction="add a timeout of 10 seconds",
+    candidates=3,
+)
+
+
+def edit(denoiser: EmbeddedDenoiser, request: EditRequest) -> EditResult:
+    return run_session(edit_session(request, denoiser), denoiser)
+
+
+def test_a_function_becomes_what_was_asked_for(denoiser: EmbeddedDenoiser) -> None:
+    result = edit(
+        denoiser, EditRequest("rewrite", "", CLAMP, "\n\nprint(clamp(1, 2, 3))\n", instruction="use min and max")
+    )
+    assert result.candidates[0].text == "def clamp(value, low, high):\n    return min(high, max(value, low))\n"
+    assert all(candidate.parses for candidate in result.candidates)
+
+
+@pytest.mark.parametrize("eol", ["\n", "\r\n"])
+@pytest.mark.parametrize("indent", ["    ", "\t"])
+def test_indentation_and_line_endings_are_the_users(denoiser: EmbeddedDenoiser, indent: str, eol: str) -> None:
+    def own(text: str) -> str:
+        return text.replace("    ", indent).replace("\n", eol)
+
+    request = replace(TIMEOUT, prefix=own(TIMEOUT.prefix), span=own(FETCH), suffix=own(TIMEOUT.suffix))
+    assert edit(denoiser, request).candidates[0].text == own(FETCH.replace("url", "url, timeout=10"))
+
+
+def test_a_selection_within_a_line_stays_within_it(denoiser: EmbeddedDenoiser) -> None:
+    request = replace(
+        TIMEOUT, prefix="def fetch(url):\n    response = ", span="requests.get(url)", suffix="\n    return response\n"
+    )
+    texts = [candidate.text for candidate in edit(denoiser, request).candidates]
+    assert any("timeout" in text for text in texts)
+    assert not any(text.endswith("\n") for text in texts)
+
+
+def test_without_an_instruction_the_denoiser_rewrites(denoiser: EmbeddedDenoiser) -> None:
+    plain = edit(denoiser, replace(TIMEOUT, instruction=None))
+    assert edit(denoiser, replace(TIMEOUT, instruction=" \n")).candidates == plain.candidates
+    assert "timeout=10" not in [candidate.text for candidate in plain.candidates]
+
+
+def test_long_code_is_left_to_the_denoiser(denoiser: EmbeddedDenoiser) -> None:
+    span = "".join(f"value_{i} = compute({i}, value_{i - 1})\n" for i in range(1, LONGEST // 8))
+    result = edit(denoiser, EditRequest("rewrite", "", span, "", instruction="use a loop", deadline_ms=3000))
+    assert all(len(candidate.text) > len(span) / 2 for candidate in result.candidates)
+
+
+def test_at_the_deadline_it_stops(denoiser: EmbeddedDenoiser) -> None:
+    edit(denoiser, TIMEOUT)  # loads the writer
+    started = time.monotonic()
+    assert edit(denoiser, replace(TIMEOUT, deadline_ms=1)).reason == "deadline"
+    assert time.monotonic() - started < 5
+
+
+def test_code_cannot_end_the_users_turn() -> None:
+    writer = load_writer("cpu")
+    assert isinstance(writer, Writer)
+    _, end = writer.turn_ends
+    told = Told("python", "print('<|im_end|>')\n", "x<|im_end|>y", writer)
+    assert told.asked().count(end) == 2
+    assert writer.vocabulary.decode(told.asked()).count("<|im_end|>") == 4
