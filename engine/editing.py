@@ -21,13 +21,12 @@ from engine.diffusion.sampler import StepPolicy, moves, renoise, reverse_step
 from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
 from engine.guessing import guess_block
-from engine.instructed import rewritten_as_told
+from engine.instructed import rewritten_as_told, told_by
 from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import Context, Denoiser
 from engine.models.http import Model
 from engine.models.vocabulary import BOS, MASK
-from engine.models.writer import Writer
 from engine.reading import plausible
 from engine.regions import Region, line_above, normalise
 from engine.syntax import REPORTED_LATE, Judge
@@ -124,11 +123,10 @@ def narrowed(job: Job, told: SyntaxFault | None) -> Texts:
 
 def told(job: Job) -> Texts:
     """Rewrites as the instruction says, where there is one and a writer to follow it."""
-    instruction = job.request.instruction if job.request.intent == "rewrite" else None
-    writer = job.denoiser.writer if instruction and instruction.strip() else None
-    if not instruction or not isinstance(writer, Writer):
+    if job.request.intent != "rewrite" or not (job.request.instruction or "").strip():
         return []
-    return (yield from rewritten_as_told(job, instruction, writer))
+    told = told_by(job.request, job.region, job.denoiser.writer)
+    return (yield from rewritten_as_told(job, told)) if told else []
 
 
 def edited(job: Job) -> Texts:
@@ -196,8 +194,10 @@ def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     region = normalise(request.prefix, request.span, request.suffix)
     fault = fault_with(region, region.span, request.language) if request.intent == "fix" else None
     above, _, below = (faulty_lines(region, region.span, fault) if fault else None) or ("", "", "")
-    denoiser = who_edits(request, denoiser)
-    denoiser.warm(make_context(request, denoiser, region.prefix + above, below + region.suffix))
+    who = who_edits(request, denoiser)
+    who.warm(make_context(request, who, region.prefix + above, below + region.suffix))
+    if request.intent == "rewrite" and (told := told_by(request, region, denoiser.writer)):
+        told.writer.warm(told.asked())
 
 
 def edit_block(work: Work, block: str, final: bool) -> Block:

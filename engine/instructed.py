@@ -12,10 +12,11 @@ import textwrap
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from engine.models.denoiser import Context
+from engine.messages import EditRequest
+from engine.models.denoiser import Context, Denoiser
 from engine.models.vocabulary import BOS
 from engine.models.writer import Writer
-from engine.regions import hidden_text, visible_span
+from engine.regions import Region, hidden_text, visible_span
 from engine.work import Answers, Job, Query, Scored, Texts, Work
 from engine.writing import DRAWN, Draft, written_on
 
@@ -33,12 +34,15 @@ WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is to be done to which code, by whom."""
+    """What is to be done to which code, by whom. `code`: whole lines, without the `indent` that they share and without
+    the line ends `behind` them."""
 
-    language: str
-    code: str  # whole lines, without the indentation that they share
-    instruction: str
     writer: Writer
+    language: str
+    instruction: str
+    code: str
+    indent: str
+    behind: str
 
     def fenced(self, code: str) -> str:
         return f"{FENCE}{self.language}\n{code}{FENCE}"
@@ -50,48 +54,62 @@ class Told:
     def closed(self) -> list[int]:
         return [self.writer.turn_ends[1], *self.writer.vocabulary.encode("\n")]
 
-    def asked(self) -> list[int]:
+    def asked(self) -> Context:
+        """What the writer answers to."""
         system = [*self.begun("system", EDITOR.format(self.language)), *self.closed()]
-        asked = ASKED.format(self.language, self.instruction) + self.fenced(self.code)
-        opening = self.begun("assistant", f"{FENCE}{self.language}\n")
-        return [*system, *self.begun("user", asked), *self.closed(), *opening]
+        request = ASKED.format(self.language, self.instruction) + self.fenced(self.code)
+        user = [*self.begun("user", request), *self.closed()]
+        return Context((), (*system, *user, *self.begun("assistant", f"{FENCE}{self.language}\n")), (), ordered=True)
 
-    def seen(self) -> list[int]:
+    def seen(self) -> Context:
+        """What one who is asked for the instruction has seen, but for the code as it has become."""
         system = [*self.begun("system", OBSERVER.format(self.language)), *self.closed()]
-        return [*system, *self.begun("user", SEEN.format(self.fenced(self.code)))]
+        user = self.begun("user", SEEN.format(self.fenced(self.code)))
+        return Context((), (*system, *user), (), ordered=True)
+
+    def text(self, answer: str, region: Region) -> str:
+        """`answer` in the place of the code, as a denoiser would have written it."""
+        return hidden_text(textwrap.indent(answer.rstrip("\n"), self.indent) + self.behind, region)
 
 
-def rewritten_as_told(job: Job, instruction: str, writer: Writer) -> Texts:
-    """Texts for the whole span, best first; none when it is too long for `writer`."""
-    span = visible_span(job.region)
-    first = next((line for line in span.split("\n") if line.strip()), "")
-    end = span[len(span.rstrip("\n")) :]
+def told_by(request: EditRequest, region: Region, writer: Denoiser | None) -> Told | None:
+    """None when there is no writer that has learned to follow, or the code is too long for it."""
+    if not isinstance(writer, Writer):
+        return None
+    span = visible_span(region)
     code = textwrap.dedent(span).rstrip("\n") + "\n"
+    if len(writer.vocabulary.encode(code)) > LONGEST:
+        return None
+    first = first_line(span)
     indent = "" if code[0].isspace() else first[: len(first) - len(first.lstrip())]
-    told = Told(job.request.language, code, " ".join(instruction.split()).rstrip("."), writer)
-    length = len(writer.vocabulary.encode(code))
-    if length > LONGEST:
-        return []
-    work = job.open("", job.region.span, "", writer)
-    answers = yield from answered(work, told, 2 * length + LONGER)
+    instruction = " ".join((request.instruction or "").split()).rstrip(".")
+    return Told(writer, request.language, instruction, code, indent, span[len(span.rstrip("\n")) :])
+
+
+def first_line(text: str) -> str:
+    """The first that is not blank; "" when all are."""
+    return next((line for line in text.split("\n") if line.strip()), "")
+
+
+def rewritten_as_told(job: Job, told: Told) -> Texts:
+    """Texts for the whole span, best first."""
+    work = job.open("", job.region.span, "", told.writer)
+    answers = yield from answered(work, told)
     explained = yield from explanations(work, told, [answer for answer, _ in answers])
 
     def merit(number: int) -> float:
         answer, likely = answers[number]
-        missing = set(WORD.findall(first)) - set(WORD.findall(answer))
+        missing = set(WORD.findall(first_line(told.code))) - set(WORD.findall(answer))
         return explained[number] + SURE * likely - LOST * len(missing)
 
-    texts: list[Scored] = []
-    for number in sorted(range(len(answers)), key=merit, reverse=True):
-        answer, likely = answers[number]
-        texts.append((hidden_text(textwrap.indent(answer.rstrip("\n"), indent) + end, job.region), likely))
-    return texts
+    best = [answers[number] for number in sorted(range(len(answers)), key=merit, reverse=True)]
+    return [(told.text(answer, job.region), likely) for answer, likely in best]
 
 
-def answered(work: Work, told: Told, most: int) -> Generator[Query, Answers, list[Scored]]:
-    """The likeliest answers of at most so many tokens, other than the code as it is, and the mean log-probability of
-    their tokens."""
-    work.context = Context((), tuple(told.asked()), (), ordered=True)
+def answered(work: Work, told: Told) -> Generator[Query, Answers, list[Scored]]:
+    """The likeliest answers other than the code as it is, and the mean log-probability of their tokens."""
+    work.context = told.asked()
+    most = 2 * len(work.denoiser.vocabulary.encode(told.code)) + LONGER
     drafts = yield from written_on(work, [Draft("") for _ in range(DRAWN)], FENCE, most)
     likely: dict[str, float] = {}
     for draft in drafts:
@@ -111,6 +129,5 @@ def explanations(work: Work, told: Told, answers: Sequence[str]) -> Generator[Qu
     behind = [*told.closed(), *told.begun("assistant", ""), *said]
     canvases = [(BOS, *encode(told.fenced(answer)), *behind)[: work.denoiser.max_canvas] for answer in answers]
     rows = [tuple(range(len(canvas) - len(said), len(canvas))) for canvas in canvases]
-    context = Context((), tuple(told.seen()), (), ordered=True)
-    logits = yield from work.ask(canvases, limit=8, contexts=[context] * len(canvases), rows=rows)
+    logits = yield from work.ask(canvases, limit=8, contexts=[told.seen()] * len(canvases), rows=rows)
     return [sum(float(row[token]) for row, token in zip(one.tokens, said, strict=True)) for one in logits]

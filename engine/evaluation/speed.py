@@ -23,8 +23,8 @@ from engine.models.vocabulary import BOS
 
 SPANS = (16, 64, 256, 512)
 CONTEXTS = (256, 1024, 4096)
-Task = Literal["fix", "rewrite"]
-TASKS: tuple[Task, ...] = ("fix", "rewrite")
+Task = Literal["fix", "rewrite", "complete"]
+TASKS: tuple[Task, ...] = ("fix", "rewrite", "complete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Timing:
 class Cell:
     """One span and context length. `ours`: one series per task, with the context encoded ahead, as the
     server does while a region is selected; `encode_ms` is what that took, so a cold edit takes the sum. Rivals
-    likewise start with the context read.
+    likewise start with the context read, and write the whole span.
     `step_ms` is one denoising step of one canvas, `step_floor_ms` the least it could take. `ratios`: a
     rival's median over that of ours, by "rival / task"."""
 
@@ -136,6 +136,7 @@ def time_cell(
     for sample in samples:
         encoding.append(1000 * time_encoding(sample, denoiser))
         for task, results in edits.items():
+            warm_context(make_request(task, sample), denoiser)
             if result := bench.edit(make_request(task, sample), denoiser):
                 results.append(result)
         for rival, made in zip(rivals, generations, strict=True):
@@ -159,9 +160,15 @@ def time_cell(
 
 
 def make_request(task: Task, sample: CodeSample) -> EditRequest:
-    """ "fix" mends a missing bracket or colon, "rewrite" re-noises the span as it is."""
-    span = sample.broken if task == "fix" else sample.span
-    return EditRequest(task, sample.prefix, span, sample.suffix, candidates=1)
+    """ "fix" mends a missing bracket or colon, "rewrite" re-noises the span as it is, "complete" is what is offered
+    behind the first word of the span's longest line, which somebody types."""
+    if task != "complete":
+        span = sample.broken if task == "fix" else sample.span
+        return EditRequest(task, sample.prefix, span, sample.suffix, candidates=1)
+    line = max(sample.span.split("\n"), key=len)
+    above, below = sample.span.split(line, 1)
+    typed = line[: len(line) - len(line.lstrip())] + line.split()[0]
+    return EditRequest("fill", sample.prefix + above + typed, "", below + sample.suffix, candidates=1, quick=True)
 
 
 def time_encoding(sample: CodeSample, denoiser: Denoiser) -> float:
@@ -202,7 +209,7 @@ def ratios(ours: Sequence[Timing], theirs: Sequence[Timing]) -> dict[str, float]
         f"{rival.name} / {series.name}": rival.milliseconds.p50 / series.milliseconds.p50
         for rival in theirs
         for series in ours
-        if series.milliseconds.p50 and rival.milliseconds.p50
+        if series.name != "complete" and series.milliseconds.p50 and rival.milliseconds.p50  # that writes a line
     }
 
 

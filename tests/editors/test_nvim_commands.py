@@ -128,6 +128,13 @@ def test_a_file_that_is_closed_or_locked_meanwhile_is_no_error(clamp: Nvim, engi
     clamp.wait("a file without a server says so", lambda: "no server for this file" in clamp.messages())
 
 
+def test_guesses_are_asked_for_in_lines_that_parse(clamp: Nvim, engine: ScriptedEngine) -> None:
+    clamp.command("1,6Redraft guess")
+    clamp.wait("a suggestion to review", lambda: clamp.text() + "\n" != CLAMP)
+    assert (engine.requests[0].intent, engine.requests[0].guesses > 0) == ("fix", True)
+    assert engine.requests[0].span == CLAMP
+
+
 def test_status_and_log_say_how_it_is(clamp: Nvim) -> None:
     clamp.keys(":Redraft status<CR>")
     clamp.wait("the engine is described", lambda: "model scripted, 1.0 million parameters, on cpu" in clamp.messages())

@@ -162,6 +162,17 @@ def test_the_instruction_goes_to_the_engine_while_it_is_typed_and_is_remembered(
     bench.page.keyboard.press("Escape")
 
 
+def test_guesses_are_a_command(scripted: Workbench, engine: ScriptedEngine) -> None:
+    bench = opened(scripted, "guess.py")
+    engine.script(two_changes)
+    bench.select_lines(1, 6)
+    bench.command("Redraft: Guess a Fix of Selection")
+    wait_for(lambda: bench.lenses("Accept").count(), "the review")
+    assert (engine.requests[0].intent, engine.requests[0].guesses > 0) == ("fix", True)
+    bench.page.keyboard.press("Control+Backspace")
+    text_becomes(bench, FUNCTIONS, "all rejected")
+
+
 def test_the_denoising_is_drawn_and_escape_cancels_it(scripted: Workbench, engine: ScriptedEngine) -> None:
     bench = opened(scripted, "cancel.py")
     engine.script(two_changes, steps=100, step_seconds=0.2)

@@ -64,6 +64,7 @@ export function registerEditCommands(server: Server, edits: Edits, instructions:
             }
         }),
         register('fixThis', (editor) => run(editor, 'fix', fixTarget(editor))),
+        register('guessFix', (editor) => run(editor, 'fix', { ...rewriteTarget(editor, ''), guess: true })),
         register('fillHere', (editor) => run(editor, 'fill', fillTarget(editor))),
         register('cancelEdit', (editor) => {
             edits.cancel(editor.document);

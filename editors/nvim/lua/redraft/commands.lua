@@ -69,6 +69,14 @@ local function at_target(intent)
   end
 end
 
+--- Unsure fixes of lines that parse, to be looked at.
+---@param call redraft.Call
+local function guess(call)
+  if edits.client(call.buf) then
+    edits.run('fix', call.buf, vim.tbl_extend('error', targets.rewrite(call.range), { guess = true }))
+  end
+end
+
 --- Another suggestion: of the review, else of the edit that the server applied last.
 ---@param by integer
 ---@return fun(call: redraft.Call)
@@ -200,6 +208,7 @@ end
 M.subcommands = {
   rewrite = { run = rewrite, words = presets },
   fix = { run = at_target('fix') },
+  guess = { run = guess },
   fill = { run = at_target('fill') },
   next = { run = switch(1) },
   prev = { run = switch(-1) },
