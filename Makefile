@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-cluster test-servers stress lint format typecheck bench screenshots clean
+.PHONY: demo test editors test-cluster test-servers stress lint format typecheck bench screenshots clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,10 +16,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
 
-test: $(STAMP) lint typecheck
+test: $(STAMP)
+	$(MAKE) --jobs=2 --output-sync=target editors lint typecheck
+	$(BIN)/python -m pytest
+
+editors: $(STAMP)  # what the tests in editors drive
 	tests/editors/setup_editors.sh $(BIN)/python
 	tests/editors/setup_vscode.sh $(BIN)/python
-	$(BIN)/python -m pytest
 
 test-cluster: $(STAMP)  # on a Ray cluster of this machine
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[cluster]'

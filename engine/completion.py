@@ -24,7 +24,7 @@ def complete_line(work: Work) -> Block:
     """The likeliest line, or with something right of the cursor what of it may be meant, the likeliest first; nothing
     when the denoiser is not sure enough of it."""
     take_stem(work)
-    draft = Draft(work.stem)
+    draft = Draft(work.stem, surest=True)
     while not draft.ended and draft.likely > LEAST and len(draft.ids) < LINE_TOKENS and not work.late:
         known = (*work.context.suffix, *work.context.prefix, *draft.ids)
         ahead = () if draft.stem else continuation(known)

@@ -18,7 +18,7 @@ from engine.models.vocabulary import BOS
 from engine.models.writer import Writer
 from engine.regions import Region, hidden_text, visible_span
 from engine.work import Answers, Job, Query, Scored, Texts, Work
-from engine.writing import DRAWN, Draft, written_on
+from engine.writing import Draft, written_on
 
 FENCE = "```"
 EDITOR = "You edit {0} code as the user says, and change nothing else."
@@ -27,6 +27,7 @@ OBSERVER = "You describe changes of {0} code."
 SEEN = "What was the instruction for this change?\nBefore:\n{0}\nAfter:\n"
 LONGEST = 300  # tokens of code: in longer code the writer loses the thread
 LONGER = 40  # tokens that an answer may have more than twice the code's
+HALF = 4  # of the drafts
 JUDGED = 6  # answers
 SURE, LOST = 10.0, 2.0  # nats for one nat a token more, and for a word of the first line that is missing
 WORD = re.compile(r"\w+")
@@ -110,11 +111,13 @@ def answered(work: Work, told: Told) -> Generator[Query, Answers, list[Scored]]:
     """The likeliest answers other than the code as it is, and the mean log-probability of their tokens."""
     work.context = told.asked()
     most = 2 * len(work.denoiser.vocabulary.encode(told.code)) + LONGER
-    drafts = yield from written_on(work, [Draft("") for _ in range(DRAWN)], FENCE, most)
+    first = work.denoiser.vocabulary.encode(first_line(told.code))
+    # Half of them begin as the code does: a name is seldom to be changed, and the writer likes to.
+    begun = [Draft("", i % HALF == 0, list(first) if i < HALF else []) for i in range(2 * HALF)]
     likely: dict[str, float] = {}
-    for draft in drafts:
+    for draft in (yield from written_on(work, begun, FENCE, most)):
         answer = work.text(draft.ids).rstrip("\n") + "\n"
-        likely[answer] = max(likely.get(answer, -100.0), draft.likely / max(1, len(draft.ids)))
+        likely[answer] = max(likely.get(answer, -100.0), draft.likely / len(draft.ids) if draft.ids else -100.0)
     likely.pop(told.code, None)
     return sorted(likely.items(), key=lambda one: -one[1])[:JUDGED]
 

@@ -33,9 +33,10 @@ FITTING = -1.5  # nats a token: what stands below follows well enough for no lin
 @dataclass(slots=True)
 class Draft:
     """A text for the hole so far. `stem`: what it has still to begin with; `ids`: its tokens, the stem's among them;
-    `likely`: their log-probability, nats."""
+    `likely`: their log-probability, nats; `surest`: it takes the likeliest tokens, others are drawn."""
 
     stem: str
+    surest: bool
     ids: list[int] = field(default_factory=list[int])
     likely: float = 0.0
     ended: bool = False
@@ -62,7 +63,7 @@ class Written:
 def write_block(work: Work) -> Block:
     """Texts for the whole span, best first: of one line and, while what stands below does not follow well, of more."""
     take_stem(work)
-    drafts = [Draft(work.stem) for _ in range(DRAWN)]
+    drafts = [Draft(work.stem, i == 0) for i in range(DRAWN)]
     found: dict[str, Written] = {}
     for _ in range(LINES):
         drafts = yield from written_on(work, drafts)
@@ -73,7 +74,9 @@ def write_block(work: Work) -> Block:
         fresh.sort(key=lambda one: -one.likely)
         begun = [one.draft for one in fresh[:GONE_ON_WITH]]
         drafts = [
-            Draft(work.stem, list(draft.ids), draft.likely) for draft in begun for _ in range(DRAWN // GONE_ON_WITH)
+            Draft(work.stem, draft is begun[0] and i == 0, list(draft.ids), draft.likely)
+            for draft in begun
+            for i in range(DRAWN // GONE_ON_WITH)
         ]
     encode = work.denoiser.vocabulary.encode
     children: list[Child] = []
@@ -114,8 +117,7 @@ def token_texts(vocabulary: Vocabulary) -> list[str]:
 def written_on(
     work: Work, drafts: list[Draft], end: str = "\n", most: int = LINE_TOKENS
 ) -> Generator[Query, Answers, list[Draft]]:
-    """The drafts up to their next `end`, without those that came to none within `most` tokens. The first takes the
-    likeliest tokens."""
+    """The drafts up to their next `end`, without those that came to none within `most` tokens."""
     generator = torch.Generator().manual_seed(work.rng.getrandbits(63))
     fitting: dict[str, Tensor] = {}
     patience = PATIENCE
@@ -133,7 +135,7 @@ def written_on(
             if draft.stem and draft.stem not in fitting:
                 fitting[draft.stem] = allowed(work.denoiser, draft.stem)
             possible = row + fitting[draft.stem] if draft.stem else row
-            token = drawn(possible, 0.0 if draft is drafts[0] else TEMPERATURE, generator)
+            token = drawn(possible, 0.0 if draft.surest else TEMPERATURE, generator)
             draft.take(token, work.text([token]), float(row[token]), end)
     return [draft for draft in drafts if draft.ended]
 

@@ -30,15 +30,16 @@ class Shown:
 
 
 async def inline_completions(server: RedraftServer, params: lsp.InlineCompletionParams) -> lsp.InlineCompletionList:
-    """Fills at the cursor, or nothing. What was shown and is being typed stays; else the debounce comes first, and
-    a request overtaken by a keystroke is dropped."""
+    """Fills at the cursor, or nothing. While somebody types, what was shown and is being typed stays; else the debounce
+    comes first, and a request overtaken by a keystroke is dropped. Asked for, there are several to choose from."""
     document = server.documents.get(params.text_document.uri)
     if document is None or not may_fill(server, document):
         return lsp.InlineCompletionList([])
     at = document.offset(params.position)
-    texts = wanted(document, at, typed_on(server.shown.get(document.uri), document, at))
+    automatic = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
+    shown = server.shown.get(document.uri) if automatic else None  # else others are wanted
+    texts = wanted(document, at, typed_on(shown, document, at))
     if not texts:
-        automatic = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
         texts = wanted(document, at, await filled(server, document, at, automatic))
     if texts:
         server.shown[document.uri] = Shown(at, document.text, texts)

@@ -8,7 +8,7 @@ from engine.editing import edit_session, run_session
 from engine.errors import EditError
 from engine.languages import syntax_fault
 from engine.messages import EditRequest, EditResult
-from engine.models.loading import load_embedded
+from engine.models.denoiser import EmbeddedDenoiser
 
 LARGEST = """def largest(values):
     best = values[0]
@@ -20,17 +20,16 @@ LARGEST = """def largest(values):
 ASKED = EditRequest("fix", "", LARGEST, "\n\nprint(largest([1, 3, 2]))\n", guesses=40)
 
 
-def edit(request: EditRequest) -> EditResult:
-    denoiser = load_embedded()
+def edit(denoiser: EmbeddedDenoiser, request: EditRequest) -> EditResult:
     return run_session(edit_session(request, denoiser), denoiser)
 
 
-def test_none_unless_asked_for() -> None:
-    assert edit(replace(ASKED, guesses=0)).guesses == ()
+def test_none_unless_asked_for(denoiser: EmbeddedDenoiser) -> None:
+    assert edit(denoiser, replace(ASKED, guesses=0)).guesses == ()
 
 
-def test_what_undoes_a_swapped_comparison_is_among_them() -> None:
-    result = edit(ASKED)
+def test_what_undoes_a_swapped_comparison_is_among_them(denoiser: EmbeddedDenoiser) -> None:
+    result = edit(denoiser, ASKED)
     texts = [guess.text for guess in result.guesses]
     assert result.candidates == ()
     assert result.reason == "unchanged"
@@ -41,25 +40,25 @@ def test_what_undoes_a_swapped_comparison_is_among_them() -> None:
     assert all(syntax_fault(ASKED.prefix + text + ASKED.suffix, "python") is None for text in texts)
 
 
-def test_the_same_seed_guesses_the_same() -> None:
-    assert edit(ASKED).guesses == edit(ASKED).guesses
+def test_the_same_seed_guesses_the_same(denoiser: EmbeddedDenoiser) -> None:
+    assert edit(denoiser, ASKED).guesses == edit(denoiser, ASKED).guesses
 
 
-def test_a_span_of_several_blocks_is_guessed_at_block_by_block() -> None:
+def test_a_span_of_several_blocks_is_guessed_at_block_by_block(denoiser: EmbeddedDenoiser) -> None:
     span = "".join(LARGEST.replace("largest", f"largest_{i}") + "\n\n" for i in range(5))
-    result = edit(EditRequest("fix", "", span, "x = 1\n", guesses=100))
+    result = edit(denoiser, EditRequest("fix", "", span, "x = 1\n", guesses=100))
     changed = {i for g in result.guesses for i, (a, b) in enumerate(zip(span, g.text, strict=False)) if a != b}
     assert min(changed) < len(span) // 4
     assert max(changed) > len(span) * 3 // 4
 
 
 @pytest.mark.parametrize("code", ["def f(:\n    pass\n", "x = (1\n"])
-def test_what_does_not_parse_is_mended_instead(code: str) -> None:
-    result = edit(EditRequest("fix", "", code, "", guesses=5))
+def test_what_does_not_parse_is_mended_instead(denoiser: EmbeddedDenoiser, code: str) -> None:
+    result = edit(denoiser, EditRequest("fix", "", code, "", guesses=5))
     assert result.candidates
     assert result.guesses == ()
 
 
-def test_wrong_counts_are_refused() -> None:
+def test_wrong_counts_are_refused(denoiser: EmbeddedDenoiser) -> None:
     with pytest.raises(EditError, match="guesses must be between 0 and 100"):
-        edit(replace(ASKED, guesses=101))
+        edit(denoiser, replace(ASKED, guesses=101))

@@ -17,7 +17,7 @@ URI = "file:///a.py"
 
 
 async def complete(
-    client: RawClient, character: int, kind: lsp.InlineCompletionTriggerKind = lsp.InlineCompletionTriggerKind.Invoked
+    client: RawClient, character: int, kind: lsp.InlineCompletionTriggerKind = lsp.InlineCompletionTriggerKind.Automatic
 ) -> list[str]:
     position = {"line": 0, "character": character}
     params = {"textDocument": {"uri": URI}, "position": position, "context": {"triggerKind": int(kind)}}
@@ -60,14 +60,14 @@ async def test_while_the_debounce_lasts_the_engine_reads_and_then_offers_one_lik
     try:
         await client.initialize({"engine": {"url": engine.url}, "inline": {"enable": True, "debounceMs": 300}})
         client.open(URI, "x = 1\n")
-        asked = asyncio.ensure_future(complete(client, 5, kind=lsp.InlineCompletionTriggerKind.Automatic))
+        asked = asyncio.ensure_future(complete(client, 5))
         await until(lambda: engine.warmed)
         assert not engine.requests
         assert await asked == [" + 1"]
         assert engine.requests == engine.warmed
         assert engine.requests[0].quick
-        type_at(client, 5, "?", 2)
-        assert await complete(client, 6) == [" + 1"]  # asked for: the best, at once
+        invoked = lsp.InlineCompletionTriggerKind.Invoked
+        assert await complete(client, 5, invoked) == [" + 1"]  # asked for: anew, the best, and at once
         assert len(engine.warmed) == 1
         assert not engine.requests[1].quick
     finally:

@@ -62,7 +62,7 @@ class Editor:
             return kind, "textDocument/diagnostic", {"textDocument": document}
         if kind == "inline":
             position = {"line": line, "character": 1000}
-            context = {"triggerKind": 1}
+            context = {"triggerKind": 2}
             params = {"textDocument": document, "position": position, "context": context}
             return kind, "textDocument/inlineCompletion", params
         arguments = [] if kind == "status" else [argument]

@@ -68,7 +68,6 @@ def zeros(path: Path, kind: str, shapes: dict[str, list[int]]) -> None:
     ("there_mb", "quantise", "words"),
     [
         (400, "", ("needs 1.0 GB", "0.4 GB are free", "try --quantise 8bit")),
-        (200, "", ("needs 1.0 GB", "0.2 GB are free", "try --quantise 4bit")),
         (100, "", ("needs 1.0 GB", "0.1 GB are free", "model use embedded")),
         (1000, "", ("needs 1.0 GB", "try --quantise 8bit")),  # looks as if it fits, and does not
     ],

@@ -17,6 +17,7 @@ from engine.training.examples import StreamConfig
 from engine.training.processes import Processes
 from engine.training.stream import Place, TrainingStream
 from engine.training.trainer import Run
+from tests.scale import STRESS
 from tests.training.conftest import REPOSITORY
 from tests.training.test_stages import stage
 
@@ -29,6 +30,7 @@ TWO = f"""
 import sys
 from pathlib import Path
 from engine.training.trainer import train
+from tests.scale import STRESS
 from tests.training.conftest import stream_of
 from tests.training.test_stages import stage
 
@@ -44,7 +46,8 @@ def alternating(run: Run) -> Iterator[Batch]:
             yield next(stream)
 
 
-@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate"])
+@pytest.mark.stress
+@pytest.mark.parametrize("launcher", [ACCELERATE, TORCHRUN] if STRESS else [ACCELERATE])  # which starts torchrun itself
 def test_two_processes_learn_what_one_learns_from_the_same_batches(
     launcher: tuple[str, ...], stream: StreamConfig, tmp_path: Path
 ) -> None:
