@@ -16,6 +16,7 @@ from engine.messages import EditRequest
 from engine.models.denoiser import Context, Denoiser
 from engine.models.vocabulary import BOS
 from engine.models.writer import Writer
+from engine.reading import log_probability
 from engine.regions import Region, hidden_text, visible_span
 from engine.work import Answers, Job, Query, Scored, Texts, Work
 from engine.writing import Draft, written_on
@@ -111,9 +112,10 @@ def answered(work: Work, told: Told) -> Generator[Query, Answers, list[Scored]]:
     """The likeliest answers other than the code as it is, and the mean log-probability of their tokens."""
     work.context = told.asked()
     most = 2 * len(work.denoiser.vocabulary.encode(told.code)) + LONGER
-    first = work.denoiser.vocabulary.encode(first_line(told.code))
-    # Half of them begin as the code does: a name is seldom to be changed, and the writer likes to.
-    begun = [Draft("", i % HALF == 0, list(first) if i < HALF else []) for i in range(2 * HALF)]
+    header = first_line(told.code).rstrip()
+    # Half of them begin with the code's own header: it is seldom to be changed, and the writer likes to.
+    first = work.denoiser.vocabulary.encode(header) if header.endswith((":", "{")) else []
+    begun = [Draft("", i == 0 or (i == HALF and bool(first)), list(first) if i < HALF else []) for i in range(2 * HALF)]
     likely: dict[str, float] = {}
     for draft in (yield from written_on(work, begun, FENCE, most)):
         answer = work.text(draft.ids).rstrip("\n") + "\n"
@@ -133,4 +135,4 @@ def explanations(work: Work, told: Told, answers: Sequence[str]) -> Generator[Qu
     canvases = [(BOS, *encode(told.fenced(answer)), *behind)[: work.denoiser.max_canvas] for answer in answers]
     rows = [tuple(range(len(canvas) - len(said), len(canvas))) for canvas in canvases]
     logits = yield from work.ask(canvases, limit=8, contexts=[told.seen()] * len(canvases), rows=rows)
-    return [sum(float(row[token]) for row, token in zip(one.tokens, said, strict=True)) for one in logits]
+    return [log_probability(*one) for one in zip(canvases, rows, logits, strict=True)]

