@@ -7,11 +7,12 @@ was lost (speculative decoding, arXiv 2211.17192, of which this is the greedy ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Generator, Sequence
 
 from engine.diffusion.search import Child
 from engine.models.vocabulary import BOS, MASK
-from engine.work import Block, Work
+from engine.work import Answers, Block, Query, Work
 from engine.writing import LINE_TOKENS, Draft, allowed, ends, judged, take_stem
 
 AHEAD = 6  # tokens read along
@@ -24,24 +25,34 @@ def complete_line(work: Work) -> Block:
     """The likeliest line, or with something right of the cursor what of it may be meant, the likeliest first; nothing
     when the denoiser is not sure enough of it."""
     take_stem(work)
-    draft = Draft(work.stem, surest=True)
-    while not draft.ended and draft.likely > LEAST and len(draft.ids) < LINE_TOKENS and not work.late:
-        known = (*work.context.suffix, *work.context.prefix, *draft.ids)
-        ahead = () if draft.stem else continuation(known)
-        canvas = (BOS, *draft.ids, *ahead, MASK)
-        places = tuple(range(1 + len(draft.ids), len(canvas)))
-        (answer,) = yield from work.ask([canvas], LINE_TOKENS, rows=[places])
-        for row, expected in zip(answer.tokens, (*ahead, MASK), strict=True):
-            possible = row + allowed(work.denoiser, draft.stem) if draft.stem else row
-            token = int(possible.argmax())
-            draft.take(token, work.text([token]), float(possible[token] - possible.logsumexp(-1)))
-            if draft.ended or token != expected:
-                break
+    draft = yield from written_ahead(work, Draft(work.stem, surest=True), least=LEAST)
     encode = work.denoiser.vocabulary.encode
-    texts = list(ends(work, draft)) if draft.ended and draft.likely > LEAST else []
+    texts = list(ends(work, draft)) if draft.ended else []
     if len(texts) > 1:
         texts = [one.text for one in sorted((yield from judged(work, [draft], {})), key=lambda one: -one.likely)]
     return [Child(draft.likely / max(1, len(draft.ids)), [BOS, *encode(text)]) for text in texts]
+
+
+def written_ahead(
+    work: Work, draft: Draft, end: str = "\n", most: int = LINE_TOKENS, least: float = -math.inf
+) -> Generator[Query, Answers, Draft]:
+    """The draft up to its next `end` in the likeliest tokens; not ended when there are more than `most`, when it is
+    less likely than `least` nats, or at the deadline."""
+    while not draft.ended and len(draft.ids) < most and not work.late:
+        ahead = () if draft.stem else continuation((*work.context.suffix, *work.context.prefix, *draft.ids))
+        canvas = (BOS, *draft.ids, *ahead, MASK)
+        places = tuple(range(1 + len(draft.ids), len(canvas)))
+        (answer,) = yield from work.ask([canvas], most, rows=[places])
+        for row, expected in zip(answer.tokens, (*ahead, MASK), strict=True):
+            possible = row + allowed(work.denoiser, draft.stem) if draft.stem else row
+            token = int(possible.argmax())
+            draft.take(token, work.text([token]), float(possible[token] - possible.logsumexp(-1)), end)
+            if draft.likely < least:
+                draft.ended = False
+                return draft
+            if draft.ended or token != expected:
+                break
+    return draft
 
 
 def continuation(read: Sequence[int]) -> tuple[int, ...]:

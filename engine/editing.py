@@ -125,8 +125,8 @@ def told(job: Job) -> Texts:
     """Rewrites as the instruction says, where there is one and a writer to follow it."""
     if job.request.intent != "rewrite" or not (job.request.instruction or "").strip():
         return []
-    told = told_by(job.request, job.region, job.denoiser.writer)
-    return (yield from rewritten_as_told(job, told)) if told else []
+    task = told_by(job.request, job.region, job.denoiser.writer)
+    return (yield from rewritten_as_told(job, task)) if task else []
 
 
 def edited(job: Job) -> Texts:
@@ -196,8 +196,8 @@ def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     above, _, below = (faulty_lines(region, region.span, fault) if fault else None) or ("", "", "")
     who = who_edits(request, denoiser)
     who.warm(make_context(request, who, region.prefix + above, below + region.suffix))
-    if request.intent == "rewrite" and (told := told_by(request, region, denoiser.writer)):
-        told.writer.warm(told.asked())
+    if request.intent == "rewrite" and (task := told_by(request, region, denoiser.writer)):
+        task.writer.warm(task.asked())
 
 
 def edit_block(work: Work, block: str, final: bool) -> Block:

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
+from engine.completion import written_ahead
 from engine.messages import EditRequest
 from engine.models.denoiser import Context, Denoiser
 from engine.models.vocabulary import BOS
@@ -26,8 +27,9 @@ EDITOR = "You edit {0} code as the user says, and change nothing else."
 ASKED = "Edit this {0} code: {1}.\n"
 OBSERVER = "You describe changes of {0} code."
 SEEN = "What was the instruction for this change?\nBefore:\n{0}\nAfter:\n"
-LONGEST = 300  # tokens of code: in longer code the writer loses the thread
-LONGER = 40  # tokens that an answer may have more than twice the code's
+SHORT, LONGEST = 48, 240  # tokens of code that get eight drafts, and one; in longer code the writer loses the thread
+ASKED_CHARS = 400  # of an instruction
+LONGER = 40  # tokens that an answer may have more than the code, and more than twice as many as short code
 HALF = 4  # of the drafts
 JUDGED = 6  # answers
 SURE, LOST = 10.0, 2.0  # nats for one nat a token more, and for a word of the first line that is missing
@@ -84,7 +86,7 @@ def told_by(request: EditRequest, region: Region, writer: Denoiser | None) -> To
         return None
     first = first_line(span)
     indent = "" if code[0].isspace() else first[: len(first) - len(first.lstrip())]
-    instruction = " ".join((request.instruction or "").split()).rstrip(".")
+    instruction = " ".join((request.instruction or "").split())[:ASKED_CHARS].rstrip(".")
     return Told(writer, request.language, instruction, code, indent, span[len(span.rstrip("\n")) :])
 
 
@@ -109,30 +111,41 @@ def rewritten_as_told(job: Job, told: Told) -> Texts:
 
 
 def answered(work: Work, told: Told) -> Generator[Query, Answers, list[Scored]]:
-    """The likeliest answers other than the code as it is, and the mean log-probability of their tokens."""
-    work.context = told.asked()
-    most = 2 * len(work.denoiser.vocabulary.encode(told.code)) + LONGER
+    """The likeliest answers other than the code as it is, and the mean log-probability of their tokens. Long code gets
+    one, in few passes: what of it stays is read along."""
+    work.context, encode = told.asked(), work.denoiser.vocabulary.encode
     header = first_line(told.code).rstrip()
     # Half of them begin with the code's own header: it is seldom to be changed, and the writer likes to.
-    first = work.denoiser.vocabulary.encode(header) if header.endswith((":", "{")) else []
-    begun = [Draft("", i == 0 or (i == HALF and bool(first)), list(first) if i < HALF else []) for i in range(2 * HALF)]
+    first = encode(header) if header.endswith((":", "{")) else []
+    length = len(encode(told.code))
+    most = (length if length > SHORT else 2 * length) + LONGER
+    if length > SHORT:  # eight would not be there in time
+        drafts = [(yield from written_ahead(work, Draft("", True, first), FENCE, most))]
+    else:
+        begun = [
+            Draft("", i == 0 or (i == HALF and bool(first)), list(first) if i < HALF else []) for i in range(2 * HALF)
+        ]
+        drafts = yield from written_on(work, begun, FENCE, most)
     likely: dict[str, float] = {}
-    for draft in (yield from written_on(work, begun, FENCE, most)):
-        answer = work.text(draft.ids).rstrip("\n") + "\n"
-        likely[answer] = max(likely.get(answer, -100.0), draft.likely / len(draft.ids) if draft.ids else -100.0)
+    for draft in drafts:
+        if draft.ended and draft.ids:
+            answer = work.text(draft.ids).rstrip("\n") + "\n"
+            likely[answer] = max(likely.get(answer, -100.0), draft.likely / len(draft.ids))
     likely.pop(told.code, None)
     return sorted(likely.items(), key=lambda one: -one[1])[:JUDGED]
 
 
 def explanations(work: Work, told: Told, answers: Sequence[str]) -> Generator[Query, Answers, list[float]]:
     """The log-probability of the instruction when the code has become each of `answers`, nats; zeros when there is no
-    choice, or no time."""
+    choice, no time or no room."""
     if len(answers) < 2 or work.late:
         return [0.0] * len(answers)
     encode = work.denoiser.vocabulary.encode
     said = encode(told.instruction.capitalize() + ".")
     behind = [*told.closed(), *told.begun("assistant", ""), *said]
-    canvases = [(BOS, *encode(told.fenced(answer)), *behind)[: work.denoiser.max_canvas] for answer in answers]
+    canvases = [(BOS, *encode(told.fenced(answer)), *behind) for answer in answers]
+    if max(map(len, canvases)) > work.denoiser.max_canvas:
+        return [0.0] * len(answers)
     rows = [tuple(range(len(canvas) - len(said), len(canvas))) for canvas in canvases]
     logits = yield from work.ask(canvases, limit=8, contexts=[told.seen()] * len(canvases), rows=rows)
     return [log_probability(*one) for one in zip(canvases, rows, logits, strict=True)]

@@ -81,6 +81,12 @@ def test_long_code_is_left_to_the_denoiser(denoiser: EmbeddedDenoiser) -> None:
     assert all(len(candidate.text) > len(span) / 2 for candidate in result.candidates)
 
 
+def test_an_instruction_may_be_as_long_as_it_likes(denoiser: EmbeddedDenoiser) -> None:
+    result = edit(denoiser, replace(TIMEOUT, instruction="add a timeout of 10 seconds " + "and mind the style " * 500))
+    assert result.reason in ("done", "unchanged")
+    assert all(candidate.parses for candidate in result.candidates)
+
+
 def test_at_the_deadline_it_stops(denoiser: EmbeddedDenoiser) -> None:
     edit(denoiser, TIMEOUT)  # loads the writer
     started = time.monotonic()
