@@ -118,14 +118,12 @@ def answered(work: Work, told: Told) -> Generator[Query, Answers, list[Scored]]:
     # Half of them begin with the code's own header: it is seldom to be changed, and the writer likes to.
     first = encode(header) if header.endswith((":", "{")) else []
     length = len(encode(told.code))
-    most = (length if length > SHORT else 2 * length) + LONGER
     if length > SHORT:  # eight would not be there in time
-        drafts = [(yield from written_ahead(work, Draft("", True, first), FENCE, most))]
+        drafts = [(yield from written_ahead(work, Draft("", True, first), FENCE, length + LONGER))]
     else:
-        begun = [
-            Draft("", i == 0 or (i == HALF and bool(first)), list(first) if i < HALF else []) for i in range(2 * HALF)
-        ]
-        drafts = yield from written_on(work, begun, FENCE, most)
+        begun = [Draft("", i == 0, list(first)) for i in range(HALF)]
+        free = [Draft("", i == 0 and bool(first)) for i in range(HALF)]
+        drafts = yield from written_on(work, [*begun, *free], FENCE, 2 * length + LONGER)
     likely: dict[str, float] = {}
     for draft in drafts:
         if draft.ended and draft.ids:
