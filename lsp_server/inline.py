@@ -10,7 +10,6 @@ from lsprotocol import types as lsp
 
 from engine.messages import EditRequest
 from engine.service.client import EngineFailure, EngineUnavailable
-from lsp_server.settings import Settings
 from lsp_server.text import Document
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ MAX_DOCUMENT = 1_000_000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the client was last given for a document: at an offset of its text then."""
+    """What the client was last given for a document: at an offset of its text then, without what it replaces."""
 
     at: int
     text: str
@@ -37,14 +36,25 @@ async def inline_completions(server: RedraftServer, params: lsp.InlineCompletion
         return lsp.InlineCompletionList([])
     at = document.offset(params.position)
     automatic = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
-    shown = server.shown.get(document.uri) if automatic else None  # else others are wanted
+    chosen = chosen_word(document, params)
+    shown = None if chosen or not automatic else server.shown.get(document.uri)  # else others are wanted
     texts = wanted(document, at, typed_on(shown, document, at))
     if not texts:
-        texts = wanted(document, at, await filled(server, document, at, automatic))
+        texts = wanted(document, at, await filled(server, document, at, automatic, chosen))
+    word, here = chosen.text if chosen else "", chosen.range if chosen else lsp.Range(params.position, params.position)
+    start = document.offset(here.start)
+    whole = tuple(word + text for text in texts)
     if texts:
-        server.shown[document.uri] = Shown(at, document.text, texts)
-    here = lsp.Range(params.position, params.position)
-    return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here) for text in texts])
+        server.shown[document.uri] = Shown(start, document.text[:start] + document.text[at:], whole)
+    return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here) for text in whole])
+
+
+def chosen_word(document: Document, params: lsp.InlineCompletionParams) -> lsp.SelectedCompletionInfo | None:
+    """What is selected in the list that is open at the cursor: only what goes on from there can be shown beside it."""
+    chosen = params.context.selected_completion_info
+    if chosen is None or chosen.range.end != params.position or chosen.range.start.line != params.position.line:
+        return None
+    return chosen
 
 
 def may_fill(server: RedraftServer, document: Document) -> bool:
@@ -68,9 +78,11 @@ def wanted(document: Document, at: int, texts: tuple[str, ...]) -> tuple[str, ..
     return tuple(text for text in texts if text.strip() and not document.puts_back(at, text))
 
 
-async def filled(server: RedraftServer, document: Document, at: int, automatic: bool) -> tuple[str, ...]:
+async def filled(
+    server: RedraftServer, document: Document, at: int, automatic: bool, chosen: lsp.SelectedCompletionInfo | None
+) -> tuple[str, ...]:
     """The engine's candidates, unless the user typed on meanwhile. Nobody asked for an `automatic` one: it is a likely
-    line or nothing, and while the debounce lasts the engine reads what stands above."""
+    line or nothing, and while the debounce lasts the engine reads what stands above. `chosen` counts as typed."""
     settings, version = server.settings_of(document.uri), document.version
 
     def overtaken() -> bool:
@@ -78,7 +90,12 @@ async def filled(server: RedraftServer, document: Document, at: int, automatic: 
 
     if not has_room(document, at):
         return ()
-    request = fill_request(server.notebooks.above(document), document, at, settings, quick=automatic)
+    start, word = (document.offset(chosen.range.start), chosen.text) if chosen else (at, "")
+    before = server.notebooks.above(document) + document.text[:start] + word
+    limit, language = settings.deadline_ms, document.language
+    request = EditRequest(
+        "fill", before, "", document.text[at:], language, candidates=3, deadline_ms=limit, quick=automatic
+    )
     try:
         if automatic and settings.inline_debounce_ms:
             await asyncio.gather(asyncio.sleep(settings.inline_debounce_ms / 1000), server.link.warm(request))
@@ -94,8 +111,3 @@ def has_room(document: Document, at: int) -> bool:
     """Right of the cursor there is nothing, or what closes something."""
     end = document.line_bounds(document.position(at).line)[1]
     return len(document.text) <= MAX_DOCUMENT and not document.text[at:end].strip("\r\n").strip(CLOSERS)
-
-
-def fill_request(above: str, document: Document, at: int, settings: Settings, *, quick: bool) -> EditRequest:
-    before, after, limit = above + document.text[:at], document.text[at:], settings.deadline_ms
-    return EditRequest("fill", before, "", after, document.language, candidates=3, deadline_ms=limit, quick=quick)

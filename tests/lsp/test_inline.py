@@ -26,6 +26,17 @@ async def complete(
     return [item["insertText"] for item in items]
 
 
+async def beside(client: RawClient, start: int, end: int, word: str) -> list[tuple[str, int]]:
+    """Texts, and where they begin, while the list at `end` has `word` selected for what is typed from `start` on."""
+    position = {"line": 0, "character": end}
+    chosen = {"range": {"start": {"line": 0, "character": start}, "end": position}, "text": word}
+    context = {"triggerKind": int(lsp.InlineCompletionTriggerKind.Automatic), "selectedCompletionInfo": chosen}
+    params = {"textDocument": {"uri": URI}, "position": position, "context": context}
+    items = (await client.request("textDocument/inlineCompletion", params))["result"]["items"]
+    assert all(item["range"]["end"] == position for item in items)
+    return [(item["insertText"], item["range"]["start"]["character"]) for item in items]
+
+
 def type_at(client: RawClient, character: int, text: str, version: int, deleted: int = 0) -> None:
     where = {"start": {"line": 0, "character": character}, "end": {"line": 0, "character": character + deleted}}
     document = {"uri": URI, "version": version}
@@ -148,3 +159,20 @@ def test_an_empty_change_deletes_nothing() -> None:
     nothing: Any = lsp.Range(lsp.Position(0, 1), lsp.Position(0, 1))
     document.apply(lsp.TextDocumentContentChangePartial(nothing, ""))
     assert document.deleted is None
+
+
+async def test_beside_an_open_list_only_what_goes_on_from_its_selection_is_shown() -> None:
+    engine = ScriptedEngine()
+    engine.script(lambda request: ["(path)"] if request.prefix.endswith("x = read_text") else [" + 1"])
+    client = await RawClient.start()
+    try:
+        await client.initialize({"engine": {"url": engine.url}, "inline": {"enable": True, "debounceMs": 0}})
+        client.open(URI, "x = rea\n")
+        assert await beside(client, 4, 7, "read_text") == [("read_text(path)", 4)]
+        assert await beside(client, 4, 7, "reader") == [("reader + 1", 4)]
+        assert await beside(client, 4, 7, "read_text") == [("read_text(path)", 4)]
+        type_at(client, 7, "d_text", 2)  # the list is gone, what was shown goes on
+        assert await complete(client, 13) == ["(path)"]
+    finally:
+        await client.kill()
+        engine.close()
