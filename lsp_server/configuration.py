@@ -28,7 +28,8 @@ MAX_TOLD = 5  # problems at once, each a message on the user's screen
 
 class Configuration:
     """Three layers: what may start programs, from the client's initialization options; the project's file; the
-    editor's settings, which are pulled, or pushed, or else those of the initialization options."""
+    editor's settings, which are pulled, or pushed, or else those of the initialization options. What either of the
+    latter two excludes is excluded."""
 
     def __init__(self, server: RedraftServer) -> None:
         self._server = server
@@ -116,7 +117,9 @@ class Configuration:
                 self._projects[path] = project
             settings, found = updated(settings, self._projects.get(path))
             problems = problems + found
+        guarded = settings.exclude
         settings, found = updated(settings, tree)
+        settings = replace(settings, exclude=tuple(dict.fromkeys((*guarded, *settings.exclude))))
         return settings, problems + found
 
     def _report(self, problems: Sequence[str]) -> None:

@@ -225,3 +225,67 @@ def test_a_request_without_an_answer_leaves_a_word(clamp: Nvim, engine: Scripted
     clamp.wait("the user is told", lambda: "no better text was found" in clamp.messages())
     assert clamp.drawn("preview") == []
     assert clamp.statusline() == "redraft"
+
+
+CONFLICT = ["x = 1", "<<<<<<< ours", "y = 1", "=======", "y = 2", ">>>>>>> theirs", "z = 3"]
+
+
+def ours(request: EditRequest) -> list[str]:
+    return [request.span[: request.span.index("<<<")] + "y = 1\n"] if "<<<" in request.span else []
+
+
+def report(nvim: Nvim, line: int) -> None:
+    """Puts the cursor on a line (from 1) that a linter has something to say about."""
+    found = f"{{ {{ lnum = {line - 1}, col = 0, severity = 1, message = 'invalid syntax' }} }}"
+    nvim.lua(f"vim.diagnostic.set(vim.api.nvim_create_namespace('linter'), 0, {found})")
+    nvim.at(line)
+
+
+def test_a_merge_conflict_is_mended_wherever_the_cursor_is_in_it(
+    clamp: Nvim, engine: ScriptedEngine, tmp_path: Path
+) -> None:
+    engine.script(ours)
+    for line in (2, 4, 6):
+        written(clamp, tmp_path / f"conflict{line}.py", CONFLICT, "\n")
+        report(clamp, line)
+        clamp.command("Redraft fix")
+        clamp.wait("our side stands there", lambda: clamp.lines() == ["x = 1", "y = 1", "z = 3"])
+        clamp.command("Redraft reject all")
+        assert clamp.lines() == CONFLICT
+
+
+def test_a_conflict_that_moves_while_it_is_mended_is_found_again(
+    clamp: Nvim, engine: ScriptedEngine, tmp_path: Path
+) -> None:
+    written(clamp, tmp_path / "moving.py", CONFLICT, "\n")
+    engine.script(ours, steps=4, step_seconds=0.2)
+    report(clamp, 4)
+    clamp.command("Redraft fix")
+    clamp.wait("it is under way", lambda: engine.requests)
+    clamp.call("nvim_buf_set_lines", 0, 0, 0, True, ["import os", ""])
+    clamp.wait("our side stands there", lambda: clamp.lines() == ["import os", "", "x = 1", "y = 1", "z = 3"])
+    clamp.command("Redraft reject all")
+
+
+def test_what_changes_while_the_instruction_is_typed_is_not_rewritten_elsewhere(
+    clamp: Nvim, engine: ScriptedEngine
+) -> None:
+    clamp.keys(":3,4Redraft rewrite<CR>")
+    clamp.wait("the prompt", lambda: clamp.mode().startswith("i"))
+    buffer = "vim.fn.bufnr('clamp.py')"
+    clamp.lua(f"vim.api.nvim_buf_set_lines({buffer}, 0, 0, true, {{ 'import os', '' }})")
+    clamp.keys("be kind<CR>")
+    clamp.wait("the user is told", lambda: "has changed since" in clamp.messages())
+    assert not engine.requests
+    assert clamp.text() + "\n" == "import os\n\n" + CLAMP
+
+
+def test_a_diagnostic_of_lines_that_are_gone_is_left_alone(clamp: Nvim, engine: ScriptedEngine) -> None:
+    stale = "{ { lnum = 90, col = 0, severity = 1, message = 'old' } }"
+    clamp.lua(f"vim.diagnostic.set(vim.api.nvim_create_namespace('linter'), 0, {stale})")
+    clamp.at(2)
+    clamp.command("Redraft fix")
+    clamp.wait("the cursor's line is asked for", lambda: engine.requests)
+    assert CLAMP.splitlines()[1] in engine.requests[0].span
+    clamp.wait("the edit has ended", lambda: not clamp.lua("return require('redraft.edits').under_way(0)"))
+    clamp.command("silent! Redraft reject all")

@@ -143,3 +143,18 @@ def test_commands_are_completed_and_no_key_is_taken(clamp: Nvim) -> None:
         return found
     """)
     assert maps == []
+
+
+def test_a_suggestion_is_taken_where_the_cursor_is_also_beside_the_popup_menu(
+    clamp: Nvim, engine: ScriptedEngine
+) -> None:
+    engine.script(lambda request: ["read(path)"] if request.prefix.endswith("x = ") else [])
+    clamp.command("imap <Tab> <Plug>(redraft-inline-accept)")
+    clamp.keys("Goread_all = read_one<CR>x = ")
+    clamp.wait("the suggestion is there", lambda: clamp.ghost() == "read(path)")
+    clamp.keys("r<C-x><C-n>")
+    clamp.wait("the menu is open", lambda: clamp.call("nvim_call_function", "pumvisible", []))
+    clamp.keys("e")
+    clamp.keys("<Tab>")
+    assert "read(path)e" not in clamp.text()
+    clamp.keys("<Esc>")

@@ -277,6 +277,22 @@ def test_files_with_secrets_stay_here(scripted: Workbench, engine: ScriptedEngin
     bench.clear_notifications()
 
 
+def test_what_the_project_excludes_stays_here_too(scripted: Workbench, engine: ScriptedEngine) -> None:
+    project = scripted.server.workspace / ".redraft.toml"
+    project.write_text('exclude = ["inner"]\ncandidates = 1\n')
+    (scripted.server.workspace / "inner").mkdir()
+    try:
+        bench = opened(scripted, "inner/kept.py", "token = 'abc'\n")
+        engine.script(two_changes)
+        bench.page.wait_for_timeout(1000)  # the file is noticed within half a second
+        rewrite(bench, 1, 1)
+        wait_for(lambda: any("excluded by inner" in text for text in bench.notifications()), "the reason is shown")
+        assert not engine.requests
+        bench.clear_notifications()
+    finally:
+        project.unlink()
+
+
 def test_ghost_text_once_the_setting_allows_it(scripted: Workbench, engine: ScriptedEngine) -> None:
     bench = opened(scripted, "inline.py", "def double(x):\n    \n")
     engine.script(lambda request: ["return 2 * x"] if request.intent == "fill" else [])

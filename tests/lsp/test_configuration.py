@@ -304,3 +304,13 @@ async def test_another_model_takes_over_while_the_server_runs(tmp_path: Path) ->
         await client.command("redraft.stopEngine")
     finally:
         await client.kill()
+
+
+async def test_what_the_project_excludes_no_editor_lets_out(start: Any, tmp_path: Path) -> None:
+    (tmp_path / ".redraft.toml").write_text('exclude = ["private"]\n')
+    client = await start([tmp_path], settings={"exclude": ["*.sql"]})
+    for name, excluded in (("private/a.py", True), ("b.sql", True), ("c.py", False)):
+        uri = (tmp_path / name).as_uri()
+        client.open(uri, "x = (1\n")
+        outcome = await client.command("redraft.fix", {"uri": uri, "range": LINE})
+        assert (not outcome["applied"] and "excluded by" in outcome["reason"]) is excluded

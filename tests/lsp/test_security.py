@@ -184,3 +184,18 @@ async def test_the_content_of_a_secret_never_reaches_the_engine() -> None:
     finally:
         await client.kill()
         runtime.close()
+
+
+@pytest.mark.parametrize(
+    ("glob", "kept", "given"),
+    [
+        ("private/", "/w/private/a.py", "/w/public/a.py"),
+        ("*.{sql,db}", "/w/a.sql", "/w/a.py"),
+        ("./gen/*.py", "/w/gen/x.py", "/w/gen/x.js"),
+        ("gen/private", "/w/gen/private/deep/x.py", "/w/private/x.py"),
+        ("{a,b}/{c,d}.py", "/w/b/c.py", "/w/c/d.py"),
+    ],
+)
+def test_globs_are_read_as_people_write_them(glob: str, kept: str, given: str) -> None:
+    assert excluded_by(f"file://{kept}", [glob]) == glob
+    assert excluded_by(f"file://{given}", [glob]) is None

@@ -53,7 +53,7 @@ export function registerEditCommands(server: Server, edits: Edits, instructions:
         edits.run(intent, editor.document, argument);
     return [
         register('rewriteSelection', async (editor) => {
-            const target = rewriteTarget(editor, '');
+            const target = { ...rewriteTarget(editor, ''), version: editor.document.version };
             const warm = (instruction: string): void => {
                 const likely = { ...target, intent: 'rewrite', ...(instruction ? { instruction } : {}) };
                 server.command('redraft.warm', likely).catch(() => undefined); // the edit itself will complain

@@ -5,6 +5,7 @@ import {
     commands,
     Disposable,
     Range,
+    Uri,
     window,
     workspace,
     type LogOutputChannel,
@@ -19,7 +20,7 @@ import type { EditArgument, EditOutcome, Intent } from './protocol';
 import { openDocument } from './review';
 import type { Reviews } from './reviews';
 import { ServerUnavailable, type Server } from './server';
-import { settings } from './settings';
+import { SECTION, settings, settingsTree } from './settings';
 
 const BUSY = 'redraft.busy';
 const SERVER_COMMANDS: Record<string, Intent> = {
@@ -68,6 +69,10 @@ export class Edits implements Disposable {
     /** The server's own commands come here when a code action runs them, so that those get a review too. */
     readonly middleware: Middleware = {
         workspace: {
+            configuration: ({ items }, token, next) =>
+                items.every(({ section }) => section === SECTION)
+                    ? items.map(({ scopeUri }) => settingsTree(scopeUri === undefined ? undefined : Uri.parse(scopeUri)))
+                    : next({ items }, token),
             // The server applies by itself what the user is to confirm: the code must be seen for that.
             handleApplyEdit: (params, next) => {
                 [...this.running.keys()].forEach((document) => {
@@ -97,7 +102,8 @@ export class Edits implements Disposable {
         this.denoising.begin(document, running.lines);
         try {
             // With a token of ours VS Code shows no second progress beside the status item's.
-            const asked = { ...argument, version: document.version, workDoneToken: `redraft-${++this.count}` };
+            const version = argument.version ?? document.version; // of then, when it was offered or asked about before
+            const asked = { ...argument, version, workDoneToken: `redraft-${++this.count}` };
             const request = settings().needsConfirmation ? asked : { ...asked, apply: false };
             const outcome = await this.server.command<EditOutcome | null>(`redraft.${intent}`, request, running.cancel.token);
             this.finish(document, running);

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import * as path from 'node:path';
 import { createInterface } from 'node:readline';
 import { ProgressLocation, window, type CancellationToken, type LogOutputChannel, type Progress } from 'vscode';
@@ -27,7 +27,6 @@ export async function installEngine(pythons: Pythons, extensionPath: string, log
         await window.withProgress(options, (progress, token) => install(pythons, extensionPath, log, progress, token));
         return true;
     } catch (error) {
-        await rm(pythons.managedFolder, { recursive: true, force: true });
         if (!(error instanceof Cancelled)) {
             const message = error instanceof Error ? error.message : String(error);
             log.error(message);
@@ -52,8 +51,35 @@ async function install(
     await mkdir(pythons.folder, { recursive: true });
     const base = await basePython(pythons.folder, log);
     const wheel = await bundledWheel(extensionPath);
-    await rm(pythons.managedFolder, { recursive: true, force: true });
     progress.report({ message: 'making an environment' });
+    const before = `${pythons.managedFolder}.before`;
+    const working = existsSync(pythons.managedMark);
+    await rm(before, { recursive: true, force: true });
+    if (working) {
+        await rename(pythons.managedFolder, before);
+    }
+    try {
+        await fill(pythons, base, wheel, log, progress, token);
+    } catch (error) {
+        await rm(pythons.managedFolder, { recursive: true, force: true });
+        if (working) {
+            await rename(before, pythons.managedFolder); // the engine that was there goes on working
+        }
+        throw error;
+    }
+    await rm(before, { recursive: true, force: true });
+}
+
+/** Makes the environment anew. */
+async function fill(
+    pythons: Pythons,
+    base: string[],
+    wheel: string,
+    log: LogOutputChannel,
+    progress: Report,
+    token: CancellationToken,
+): Promise<void> {
+    await rm(pythons.managedFolder, { recursive: true, force: true });
     const step = (command: string[], onLine: (line: string) => void): Promise<void> =>
         execute(command, pythons.folder, log, token, onLine);
     await step([...base, '-m', 'venv', pythons.managedFolder], () => undefined).catch((error: unknown) => {

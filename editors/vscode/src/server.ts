@@ -119,7 +119,7 @@ export class Server implements Disposable {
             { command, args, options, transport: TransportKind.stdio },
             {
                 documentSelector: selector(),
-                initializationOptions: { settings: settingsTree() },
+                initializationOptions: () => ({ settings: settingsTree() }), // also when it is started again
                 middleware: this.middleware,
             },
             () => void notify(this.log, 'error', 'Redraft: the server stopped again and again; the log says why'),

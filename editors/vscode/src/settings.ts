@@ -1,12 +1,16 @@
 /** The settings this side reads, and which changes ask for what. The rest is the server's (`redraft.*`). */
 
-import { workspace, type ConfigurationChangeEvent } from 'vscode';
+import { workspace, type ConfigurationChangeEvent, type Uri } from 'vscode';
+import { contributes } from '../package.json';
 
 export const SECTION = 'redraft';
 
 /** Of the documents that the server is told of, whatever their language. */
 export const SCHEMES = ['file', 'untitled', 'vscode-notebook-cell'].map((scheme) => ({ scheme }));
+const KEYS = Object.keys(contributes.configuration.properties).map((name) => name.slice(SECTION.length + 1));
 const RESTART = ['interpreter', 'importStrategy', 'languages', 'logLevel', 'engine'];
+
+type Tree = Record<string, unknown>;
 
 export type Notifications = 'off' | 'onError' | 'onWarning' | 'always';
 
@@ -43,9 +47,26 @@ export function selector(): { scheme: string; language: string }[] {
     return settings().languages.flatMap((language) => SCHEMES.map(({ scheme }) => ({ scheme, language })));
 }
 
-/** The whole section for the server's initializationOptions: the only place it takes `engine.*` and `model.path` from. */
-export function settingsTree(): unknown {
-    return JSON.parse(JSON.stringify(workspace.getConfiguration().get(SECTION) ?? {}));
+/** What the user has set, as the server takes it: of a folder, or, for its initializationOptions, everywhere (the only
+ * place it takes `engine.*` and `model.path` from). Without defaults, which would hide what a project's own file says. */
+export function settingsTree(scope?: Uri): Tree {
+    const section = workspace.getConfiguration(SECTION, scope ?? null);
+    const tree: Tree = {};
+    for (const key of KEYS) {
+        const set = section.inspect(key);
+        if ([set?.globalValue, set?.workspaceValue, set?.workspaceFolderValue].some((value) => value !== undefined)) {
+            place(tree, key.split('.'), JSON.parse(JSON.stringify(section.get(key))));
+        }
+    }
+    return tree;
+}
+
+function place(tree: Tree, [name = '', ...rest]: string[], value: unknown): void {
+    if (rest.length === 0) {
+        tree[name] = value;
+    } else {
+        place((tree[name] ??= {}) as Tree, rest, value);
+    }
 }
 
 /** What has to happen for a change to take effect; the server pulls everything else by itself. */

@@ -32,6 +32,7 @@ local function rewrite(call)
     return
   end
   local target = targets.rewrite(call.range)
+  target.version = vim.lsp.util.buf_versions[call.buf] -- the server refuses when the text is another by then
   local function go(instruction)
     target.instruction = instruction ~= '' and instruction or nil
     edits.run('rewrite', call.buf, target)

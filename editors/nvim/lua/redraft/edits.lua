@@ -1,5 +1,6 @@
 --- Runs edits: asks the server, shows the denoising, puts what comes up for review.
 local config = require('redraft.config')
+local hunks = require('redraft.hunks')
 local preview = require('redraft.preview')
 
 local M = {}
@@ -62,6 +63,28 @@ local function row_of(buf, edit)
   return vim.deep_equal(api.nvim_buf_get_lines(buf, row, row + #edit.lines, false), edit.lines) and row or nil
 end
 
+--- The row where a proposal's region begins now: it reaches beyond what was asked for, above or below, by lines that
+--- belong to it.
+---@param buf integer
+---@param edit redraft.Running
+---@param proposal redraft.Proposal
+---@return integer?
+local function start_of(buf, edit, proposal)
+  local row = row_of(buf, edit)
+  local first, last = preview.lines_of(proposal.range)
+  if not row or vim.lsp.util.buf_versions[buf] == proposal.version then
+    return row and first
+  end
+  local original = table.concat(hunks.split(proposal.original), '\n')
+  for start = row, math.max(0, row - (last - first + 1 - #edit.lines)), -1 do
+    local here = api.nvim_buf_get_lines(buf, start, start + last - first + 1, false)
+    if (table.concat(here, '\n') .. '\n'):find(original, 1, true) then
+      return start
+    end
+  end
+  return nil
+end
+
 --- Cancels the edit as soon as the user changes the text that it is about: it could only be refused.
 ---@param buf integer
 ---@param edit redraft.Running
@@ -94,10 +117,8 @@ local function settle(buf, edit, err, outcome, encoding)
       M.warn("'modifiable' is off in this file, nothing was changed")
       return
     end
-    local row = row_of(buf, edit)
-    local first, last = preview.lines_of(outcome.proposal.range)
-    local above = last - first + 1 - #edit.lines -- a fix looks one line up
-    if not row or not require('redraft.suggestions').begin(buf, row - above, outcome.proposal, encoding) then
+    local row = start_of(buf, edit, outcome.proposal)
+    if not row or not require('redraft.suggestions').begin(buf, row, outcome.proposal, encoding) then
       M.warn(CHANGED)
     end
   end
@@ -148,6 +169,7 @@ function M.run_command(intent, command, context)
   if not argument.all then
     M.run(intent, buf, {
       range = argument.range,
+      version = argument.version,
       instruction = argument.instruction,
       message = argument.message,
       guess = argument.guess,

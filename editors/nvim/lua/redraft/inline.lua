@@ -133,7 +133,7 @@ function M.attach(client, buf)
     enable_native(buf, group)
     return
   end
-  api.nvim_create_autocmd({ 'InsertEnter', 'CursorMovedI', 'TextChangedI' }, {
+  api.nvim_create_autocmd({ 'InsertEnter', 'CursorMovedI', 'TextChangedI', 'TextChangedP' }, {
     group = group,
     buffer = buf,
     callback = function()
@@ -189,7 +189,8 @@ function M.accept()
     return vim.lsp.inline_completion.get({ on_accept = accept_native })
   end
   local ghost = ghosts[buf]
-  if not ghost then
+  if not ghost or not vim.deep_equal(api.nvim_win_get_cursor(0), { ghost.row + 1, ghost.col }) then
+    hide(buf)
     return false
   end
   vim.schedule(function()

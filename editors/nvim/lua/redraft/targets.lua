@@ -5,6 +5,7 @@ local api = vim.api
 ---@class redraft.Target What to edit.
 ---@field range lsp.Range
 ---@field instruction? string
+---@field version? integer Of the text that `range` was taken from.
 ---@field message? string The diagnostic to mend.
 ---@field guess? boolean Where no fix is sure, unsure ones will do.
 
@@ -43,7 +44,10 @@ end
 ---@param range? redraft.Range
 ---@return redraft.Target
 function M.fix(buf, encoding, range)
-  local found = vim.diagnostic.get(buf)
+  local count = api.nvim_buf_line_count(buf)
+  local found = vim.tbl_filter(function(diagnostic) -- a linter may be behind: no line is left for what it still says
+    return diagnostic.lnum < count
+  end, vim.diagnostic.get(buf))
   if range then
     local inside = vim.iter(found):find(function(diagnostic)
       return diagnostic.lnum + 1 >= range.first and diagnostic.lnum + 1 <= range.last
