@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 TAB = "    "
+NEAR = 4000  # characters around the span that tell what it does not
 INDENT = re.compile(r"^[ \t]+", re.M)
 
 
@@ -47,11 +49,13 @@ class Region:
         old_raw = split_lines(self.original)
         old = [self._plain(line) for line in old_raw]
         new = split_lines(text)
-        matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-        out: list[str] = []
+        head, tail = shared_ends(old, new)
+        matcher = difflib.SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail])
+        out = old_raw[:head]
         for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-            out.extend(old_raw[i1:i2] if tag == "equal" else [self._raw(line) for line in new[j1:j2]])
-        return "".join(out)
+            kept, fresh = old_raw[head + i1 : head + i2], new[head + j1 : head + j2]
+            out += kept if tag == "equal" else [self._raw(line) for line in fresh]
+        return "".join(out + old_raw[len(old) - tail :])
 
     def _plain(self, line: str) -> str:
         return expand_tabs(unify(line)) if self.tabs else unify(line)
@@ -60,6 +64,14 @@ class Region:
         if self.tabs:
             line = INDENT.sub(lambda m: m.group().replace(TAB, "\t"), line)
         return line.replace("\n", self.eol)
+
+
+def shared_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
+    """How many lines both begin and, behind these, end with."""
+    most = min(len(old), len(new))
+    head = next((i for i in range(most) if old[i] != new[i]), most)
+    tail = next((i for i in range(most - head) if old[-1 - i] != new[-1 - i]), most - head)
+    return head, tail
 
 
 def visible_span(region: Region) -> str:
@@ -81,12 +93,14 @@ def normalise(prefix: str, span: str, suffix: str) -> Region:
     """The region as the model sees it. Any text goes in; nothing is lost."""
     mark = "\ufeff" if not prefix and span.startswith("\ufeff") else ""
     original = span.removeprefix(mark)
-    eol = dominant_eol(original) or dominant_eol(prefix[-4000:]) or dominant_eol(suffix[:4000]) or "\n"
-    tabs = indents_with_tabs(prefix[-4000:] + original + suffix[:4000])
+    eol = dominant_eol(original) or dominant_eol(prefix[-NEAR:]) or dominant_eol(suffix[:NEAR]) or "\n"
+    around = prefix[-NEAR:] + original + suffix[:NEAR]
+    tabs = indents_with_tabs(original if INDENT.search(original) else around)
     plain = [expand_tabs(unify(t)) if tabs else unify(t) for t in (prefix, original, suffix)]
     before, text, after = plain
     head = tail = ""
-    starts_line = not before or before.endswith(("\n", "\ufeff"))
+    before = before.removeprefix("\ufeff")  # to a parser of texts it would be a mistake
+    starts_line = not before or before.endswith("\n")
     ends_line = not text or text.endswith("\n") or not after or after.startswith("\n")
     if starts_line and ends_line:
         head, before = "\n", before.removesuffix("\n")

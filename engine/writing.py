@@ -93,7 +93,7 @@ def take_stem(work: Work) -> None:
     if not work.region.head:
         before = work.text(prefix)
         found = STEM.search(before)
-        work.stem = found.group() if found else ""
+        work.stem = found.group() if found and found.group().isascii() else ""  # others are parts of letters
         prefix = tuple(encode(before.removesuffix(work.stem)))
     elif work.request.instruction:
         said = f"\n{indent_of(line_above(work.region.prefix))}# {' '.join(work.request.instruction.split())}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,3 +51,24 @@ def test_an_edit_may_not_join_the_line_before() -> None:
 
 def test_a_region_may_be_emptied() -> None:
     assert normalise("a\n", "b\n", "c\n").restore("") == ""
+
+
+def test_a_byte_order_mark_at_the_top_of_the_file_is_not_in_the_way() -> None:
+    region = normalise("\ufeffx = 1\n", "y = 2\n", "")
+    assert region.prefix == "x = 1"
+    assert region.restore("\ny = 3") == "y = 3\n"
+    assert normalise("\ufeff", "y = 2\n", "").restore("\ny = 3") == "y = 3\n"
+
+
+def test_the_region_itself_tells_how_it_is_indented() -> None:
+    region = normalise("def f():\n" + "\tx = 1\n" * 9 + "def g(x):\n", "    y = x\n", "    return y\n")
+    assert region.restore("\n    y = x + 1") == "    y = x + 1\n"
+    assert normalise("def f():\n\tx = 1\n", "y\n", "").restore("\ny\n    z") == "y\n\tz\n"
+
+
+def test_many_lines_are_put_back_at_once() -> None:
+    lines = "\n" * 10_000 + "a\n" + "\n" * 10_000
+    region = normalise("", lines, "")
+    started = time.monotonic()
+    assert region.restore(region.span.replace("a", "b")) == lines.replace("a", "b")
+    assert time.monotonic() - started < 5

@@ -97,3 +97,10 @@ def test_mending_does_not_load_the_writer() -> None:
     assert isinstance(mender, EmbeddedDenoiser)
     edit(mender, EditRequest("fix", "", "x = (1\n", "y = 2\n"))
     assert mender._writer is None
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("behind", ["日本", "naïve", "🙂", "Ω"])
+def test_letters_of_several_bytes_may_stand_in_front(denoiser: EmbeddedDenoiser, behind: str, quick: bool) -> None:
+    result = edit(denoiser, EditRequest("fill", f"# {behind}", "", "\nx = 1\n", quick=quick))
+    assert result.forward_passes <= 60

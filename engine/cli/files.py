@@ -65,10 +65,15 @@ def parse_range(value: str, file: SourceFile) -> tuple[int, int]:
 
 def write_source(file: SourceFile, text: str) -> None:
     """Replaces the file in one step, keeping its mode. Raises CommandError when it changed meanwhile."""
-    if file.path.read_bytes() != file.text.encode("utf-8"):
-        raise CommandError(f"{file.path} changed meanwhile, nothing was written: run the command again")
     target = file.path.resolve()
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        if file.path.read_bytes() != file.text.encode("utf-8"):
+            raise CommandError(f"{file.path} changed meanwhile, nothing was written: run the command again")
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except FileNotFoundError:
+        raise CommandError(f"{file.path} is gone, nothing was written") from None
+    except OSError as error:
+        raise CommandError(f"{target.parent} cannot be written to: {error.strerror}") from error
     try:
         with os.fdopen(descriptor, "wb") as out:
             out.write(text.encode("utf-8"))

@@ -71,7 +71,10 @@ def chosen(options: argparse.Namespace) -> Any:
         return ModelChoice()
     if options.folder:
         folder = Path(options.folder).expanduser().resolve()
-        allowed = code_digest(folder) if options.allow_code else None
+        try:
+            allowed = code_digest(folder) if options.allow_code else None
+        except OSError as error:
+            raise CommandError(f"{error.filename} cannot be read: {error.strerror}") from error
         return ModelChoice(path=str(folder), quantise=options.quantise, sampler=options.sampler, allowed_code=allowed)
     return None
 

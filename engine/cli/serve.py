@@ -7,14 +7,17 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.cli.errors import CommandError
-from engine.service.client import EngineClient, EngineFailure, EngineOptions, EngineUnavailable
+from engine.service.client import EngineClient, EngineFailure, EngineOptions, EngineUnavailable, NoEngine
 from engine.service.lock import kill_holder
 from engine.service.paths import engine_paths
+
+T = TypeVar("T")
 
 
 def add_parser(commands: Any) -> None:
@@ -29,6 +32,7 @@ def add_parser(commands: Any) -> None:
     for verb, run, text in (("status", run_status, "say how the engine is"), ("stop", run_stop, "stop the engine")):
         one = verbs.add_parser(verb, help=text)
         one.add_argument("--model", help="the engine of this model folder; default: the embedded model")
+        one.add_argument("--device", help="of the torch device that it was started for; default: as editors start it")
         one.add_argument("--json", action="store_true")
         if verb == "stop":
             one.add_argument("--force", action="store_true", help="kill it when it does not answer")
@@ -46,47 +50,56 @@ def run_serve(options: argparse.Namespace) -> int:
 
 
 def run_status(options: argparse.Namespace) -> int:
-    async def ask() -> dict[str, Any] | None:
-        try:
-            client = await EngineClient.connect(EngineOptions(model=options.model, start=False))
-        except EngineUnavailable:
-            return None
-        try:
-            return asdict(await client.status())
-        finally:
-            await client.close()
+    async def ask(client: EngineClient) -> dict[str, Any]:
+        return asdict(await client.status())
 
-    status = asyncio.run(ask())
+    status = asyncio.run(asked(options, ask))
     if options.json:
         print(json.dumps({"running": status is not None, **(status or {})}))
     elif status is None:
         print("no engine is running; it starts with the first edit")
     else:
-        print(f"{status['state']}: {status['message']}")
+        print(status["state"] + (f": {status['message']}" if status["message"] != status["state"] else ""))
         print(f"model {status['model']} ({status['parameters'] / 1e6:.1f}M parameters) on {status['device']}")
         print(f"pid {status['pid']}, {status['resident_mb']:.0f} MB, {status['edits']} edits done")
     return 0
 
 
 def run_stop(options: argparse.Namespace) -> int:
-    async def ask() -> bool:
-        try:
-            client = await EngineClient.connect(EngineOptions(model=options.model, start=False))
-        except EngineUnavailable:
-            return False
-        try:
-            await client.stop()
-        except (EngineUnavailable, EngineFailure) as error:
-            raise CommandError(str(error)) from error
-        finally:
-            await client.close()
+    async def ask(client: EngineClient) -> bool:
+        await client.stop()
         return True
 
-    stopped = asyncio.run(ask())
+    try:
+        stopped = bool(asyncio.run(asked(options, ask)))
+    except CommandError:
+        if not options.force:
+            raise
+        stopped = False
     if not stopped and options.force:
-        stopped = kill_holder(engine_paths(options.model, None).lock)
+        stopped = kill_holder(engine_paths(engine(options).model, options.device).lock)
     if options.json:
         print(json.dumps({"stopped": stopped}))
     else:
         print("engine stopped" if stopped else "no engine was running")
     return 0
+
+
+def engine(options: argparse.Namespace) -> EngineOptions:
+    return EngineOptions(model=options.model, device=options.device, start=False)
+
+
+async def asked(options: argparse.Namespace, ask: Callable[[EngineClient], Awaitable[T]]) -> T | None:
+    """What a running engine says; None when there is none. Raises CommandError when it does not answer."""
+    try:
+        client = await EngineClient.connect(engine(options))
+    except NoEngine:
+        return None
+    except EngineUnavailable as error:
+        raise CommandError(str(error)) from error
+    try:
+        return await ask(client)
+    except (EngineUnavailable, EngineFailure) as error:
+        raise CommandError(str(error)) from error
+    finally:
+        await client.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import sys
@@ -27,8 +28,12 @@ NETWORK = {
 FORBIDDEN = PROCESSES | NETWORK
 CHANGES = {
     "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
-    "os.chown", "os.utime", "shutil.rmtree", "shutil.move", "shutil.copyfile", "shutil.copytree", "shutil.chown",
+    "os.chown", "os.utime", "sqlite3.connect", "shutil.rmtree", "shutil.move", "shutil.copyfile", "shutil.copytree",
+    "shutil.chown",
 }  # fmt: skip
+FOLDERS = {"os.rename": 2, "os.link": 2, "os.truncate": 0}  # descriptors at the end of an event's arguments, else 1
+NO_FOLDER = -1
+UNHEARD = (("_posixsubprocess", "fork_exec"), ("os", "mkfifo"), ("os", "mknod"))  # they tell no hook
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -74,9 +79,19 @@ def guard(folder: str) -> None:
             raise PermissionError(f"{event} is refused in the sandbox")
         if event == "open" and arguments[2] & WRITING and not allowed(arguments[0]):
             raise PermissionError("writing outside the sandbox is refused")
-        if event in CHANGES and not all(allowed(p) for p in arguments if isinstance(p, (str, bytes, os.PathLike))):
+        if event not in CHANGES:
+            return
+        paths = [part for part in arguments if isinstance(part, (str, bytes, os.PathLike))]
+        folders = arguments[len(arguments) - FOLDERS.get(event, 1) :] if event.startswith("os.") else ()
+        if any(folder != NO_FOLDER for folder in folders) or not all(map(allowed, paths)):
             raise PermissionError(f"{event} outside the sandbox is refused")
 
+    def refused(*_: object) -> None:
+        raise PermissionError("refused in the sandbox")
+
+    for module, name in UNHEARD:
+        with contextlib.suppress(ImportError):
+            setattr(importlib.import_module(module), name, refused)
     sys.addaudithook(hook)
 
 

@@ -131,9 +131,11 @@ def write_choice(choice: ModelChoice) -> Path:
 
 
 def code_digest(folder: Path) -> str:
-    """SHA-256 over the names and contents of all Python files in `folder`: the pinned revision of its code."""
+    """SHA-256 over the names and contents of all Python files in `folder`: the pinned revision of its code.
+
+    Raises OSError when one cannot be read."""
     digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*.py")):
+    for file in sorted(path for path in folder.rglob("*.py") if path.is_file()):
         digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

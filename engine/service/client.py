@@ -21,7 +21,7 @@ from engine.models.choice import remote_host
 from engine.service import frames
 from engine.service.frames import FrameError
 from engine.service.lock import kill_holder
-from engine.service.paths import EnginePaths, engine_paths
+from engine.service.paths import EnginePaths, engine_paths, whole_path
 
 GREETING_S = 30.0  # within which a live engine greets, loading its model or not
 HANG_GRACE_S = 30.0  # silence after which an engine that owes an answer counts as dead
@@ -39,6 +39,10 @@ class Writer(Protocol):
 
 class EngineUnavailable(Exception):
     """No engine, or it died. One line that says why and what to do."""
+
+
+class NoEngine(EngineUnavailable):
+    """None runs, and none was to be started."""
 
 
 class EngineHangs(EngineUnavailable):
@@ -66,6 +70,10 @@ class EngineOptions:
     url: str | None = None
     python: str = sys.executable
     start: bool = True
+
+    def __post_init__(self) -> None:
+        if self.model:  # the engine runs in another folder
+            object.__setattr__(self, "model", whole_path(self.model))
 
 
 class EngineClient:
@@ -102,7 +110,7 @@ class EngineClient:
             except OSError:
                 pass  # none yet
             if not options.start:
-                raise EngineUnavailable("no engine is running: start one with `redraft engine serve`")
+                raise NoEngine("no engine is running: start one with `redraft engine serve`")
             if process is None or process.poll() == 0:  # 0: another one had the lock, and may have gone since
                 process = start_daemon(options, paths)
             elif process.returncode is not None:

@@ -29,7 +29,7 @@ from engine.service.connection import Connection
 from engine.service.frames import FrameError
 from engine.service.lock import take_lock
 from engine.service.memory import release_memory, resident_mb
-from engine.service.paths import EnginePaths, engine_paths
+from engine.service.paths import EnginePaths, engine_paths, whole_path
 
 FAILED_FOR_S = 5.0  # an engine that could not load its model goes, and the next request tries anew
 MAX_LOG = 1_000_000  # bytes; a longer log is begun anew at start
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="redraft engine serve", description="Serve edits to the editors of this user."
     )
-    parser.add_argument("--model", help="model folder; default: the embedded model")
+    parser.add_argument("--model", type=whole_path, help="model folder; default: the embedded model")
     parser.add_argument("--device", help="torch device; default: the GPU when there is one")
     parser.add_argument(
         "--threads", type=int, help="CPU threads; default: leaves the editor a core where there are more than two"
@@ -52,7 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tcp", action="store_true", help="a token-guarded port on 127.0.0.1 instead of a Unix socket")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    paths = engine_paths(options.model, options.device)
+    try:
+        paths = engine_paths(options.model, options.device)
+    except OSError as error:
+        logger.error("no private runtime folder: %s", error)
+        return 1
     if paths.log.exists() and paths.log.stat().st_size > MAX_LOG:
         paths.log.write_bytes(b"")
     with paths.lock.open("a+") as lock:

@@ -44,6 +44,11 @@ def runtime_dir() -> Path:
     return folder
 
 
+def whole_path(model: str) -> str:
+    """The folder of a model, the same from wherever it is named."""
+    return str(Path(model).expanduser().resolve())
+
+
 def engine_paths(model: str | None, device: str | None) -> EnginePaths:
     """One engine per user, model, device and protocol version."""
     key = hashlib.sha256(f"{model or 'embedded'}|{device or 'auto'}".encode()).hexdigest()[:12]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from engine.cli.errors import CommandError
+from engine.cli.files import read_source, write_source
 from engine.models.loading import EMBEDDED
+from engine.service.client import EngineOptions
+from engine.service.paths import engine_paths
 
 BROKEN = b"import os\r\n\r\nx = '\xc3\xa9'\r\nprint(len(x)\r\n"
 
@@ -115,3 +121,39 @@ def test_patterns_are_not_mined_from_nothing(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "names no folder of real edits" in done.stderr
     assert not (tmp_path / "corpus").exists()
+
+
+def test_a_model_is_the_same_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert EngineOptions(model="./m").model == EngineOptions(model="~/m").model == str(tmp_path / "m")
+
+
+def test_an_engine_that_does_not_answer_is_not_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDRAFT_RUNTIME_DIR", str(tmp_path))
+    tmp_path.chmod(0o700)
+    with socket.socket(socket.AF_UNIX) as listener:  # it takes the connection and hangs up
+        listener.bind(str(engine_paths(None, "cpu").socket))
+        listener.listen()
+        threading.Thread(target=refuse, args=(listener,), daemon=True).start()
+        for verb in ("status", "stop"):
+            found = redraft("engine", verb, "--device", "cpu")
+            assert (found.returncode, found.stdout) == (1, "")
+            assert "no engine of ours" in found.stderr
+    assert redraft("engine", "status").stdout.startswith("no engine is running")
+
+
+def refuse(listener: socket.socket) -> None:
+    while True:
+        connection, _ = listener.accept()
+        connection.sendall(b"\0\0\0\1x")
+
+
+def test_a_file_that_cannot_be_replaced_is_named(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = read_source(broken)
+    monkeypatch.setattr("tempfile.mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    with pytest.raises(CommandError, match="cannot be written to: Permission denied"):
+        write_source(file, "x = 1\n")
+    broken.unlink()
+    with pytest.raises(CommandError, match="is gone"):
+        write_source(file, "x = 1\n")

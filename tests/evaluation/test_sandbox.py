@@ -104,6 +104,9 @@ def test_files_outside_are_safe(tmp_path: Path):
         f"import pathlib; pathlib.Path({str(tmp_path)!r}, 'new').mkdir()",
         f"import shutil; shutil.rmtree({str(tmp_path)!r})",
         f"import os; os.symlink({str(victim)!r}, 'link'); open('link', 'w')",
+        f"import sqlite3; sqlite3.connect({str(tmp_path / 'x.db')!r})",
+        f"import os; os.mkdir('new', dir_fd=os.open({str(tmp_path)!r}, os.O_RDONLY))",
+        f"import os; os.mkfifo({str(tmp_path / 'pipe')!r})",
     ):
         assert run_program(attack, QUICK).error == "PermissionError", attack
     assert victim.read_text() == "safe"
@@ -112,10 +115,13 @@ def test_files_outside_are_safe(tmp_path: Path):
 
 def test_the_temporary_folder_is_writable_and_goes_away():
     source = """
-import os, tempfile
+import os, sqlite3, tempfile
 open("a", "w").write("x")
 os.rename("a", "b")
-os.mkdir("d")
+os.mkdir("d", 0o700)
+os.chmod("d", 0o755)
+os.truncate("b", 0)
+sqlite3.connect("x.db").execute("create table t (a)")
 tempfile.TemporaryFile().write(b"x")
 open(os.devnull, "w").write("x")
 """
@@ -127,6 +133,7 @@ open(os.devnull, "w").write("x")
     [
         "import subprocess, sys; subprocess.run([sys.executable, '-c', 'pass'])",
         "import os; os.system('true')",
+        "from multiprocessing import get_context; get_context('spawn').Process(target=print).start()",
         "import os; os.kill(os.getpid(), 0)",
         pytest.param("import os; os.fork()", marks=posix),
     ],
