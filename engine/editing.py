@@ -58,6 +58,7 @@ FAR = 40  # lines: a fault reported further below the span is another one
 REWRITE_STRENGTH, FIX_MARGIN = 0.3, 4.0  # margin: 1% of correct held-out regions are touched, 3.5% at 2.0
 
 STEPS, REWRITES = 8, 8
+RANKING_S = 0.3  # that putting candidates in order may take beyond the deadline
 
 LENGTH_BONUS, MEND_WEIGHT, RANK_COST, NOT_SEARCHED = 0.25, 0.6, 0.13, 10
 CLOSE = 0.9  # nats above the cheapest mend by hand: the model never preferred a dearer one rightly
@@ -75,10 +76,10 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     texts = (
         list(resolved(job)) or (yield from narrowed(job, fault)) or (yield from told(job)) or (yield from edited(job))
     )
-    candidates = rank(texts, region, request, request.candidates)
+    candidates = rank(texts, region, request, request.candidates, deadline)
     guesses: tuple[Candidate, ...] = ()
     if request.guesses and request.intent == "fix" and parsed and not candidates:
-        guesses = rank((yield from guessed(job)), region, request, request.guesses)
+        guesses = rank((yield from guessed(job)), region, request, request.guesses, deadline)
     reason = "deadline" if job.late else "done" if candidates else "unchanged"
     return EditResult(candidates, job.steps, job.passes, 1000 * (time.monotonic() - started), reason, guesses)
 
@@ -158,8 +159,9 @@ def guessed(job: Job) -> Texts:
     for i, block in enumerate(blocks):
         above, below = "".join(blocks[:i]), "".join(blocks[i + 1 :])
         work = job.open(above, block, below)
-        writing = job.open(above, block, below, job.denoiser.writer) if job.denoiser.writer else None
-        for child in (yield from guess_block(work, block, writing)):
+        writer = job.denoiser.writer
+        writing, asking = (job.open(above, block, below, writer) if writer else None for _ in range(2))
+        for child in (yield from guess_block(work, block, writing, asking)):
             texts.append((above + work.text(child.canvas) + below, child.score))
         if job.late:
             break
@@ -375,21 +377,26 @@ def token_at(work: Work, canvas: list[int], line: int, column: int) -> int:
     return len(canvas) - 1
 
 
-def rank(finalists: Sequence[Scored], region: Region, request: EditRequest, limit: int) -> tuple[Candidate, ...]:
+def rank(
+    finalists: Sequence[Scored], region: Region, request: EditRequest, limit: int, deadline: float
+) -> tuple[Candidate, ...]:
     """At most `limit` distinct candidates in the user's form; those that do not parse only when none does and nothing
-    parsed before. `finalists`: texts as the model writes them with their scores, best first."""
+    parsed before. `finalists`: texts as the model writes them with their scores, best first. After the `deadline` those
+    that there are will do."""
     found: dict[str, Candidate] = {}
     valid: list[Candidate] = []
-    checked = is_checked(request.language)
-    parsed_before = checked and parses(region, region.span, request.language)
+    checked, give_up = is_checked(request.language), max(deadline, time.monotonic() + RANKING_S)
+    parsed_before = checked and parses(request, request.span)
     for text, score in finalists:
+        if valid and time.monotonic() > give_up:
+            break
         try:
             restored = region.restore(text)
         except ValueError:
             continue
         if restored == request.span or restored in found or "\ufffd" in restored:
             continue
-        parsed = parses(region, text, request.language) if checked else None
+        parsed = parses(request, restored) if checked else None
         if parsed or not parsed_before:
             found[restored] = Candidate(restored, score, parsed)
             valid += [found[restored]] if parsed is not False else []
@@ -398,8 +405,10 @@ def rank(finalists: Sequence[Scored], region: Region, request: EditRequest, limi
     return tuple((valid or list(found.values()))[:limit])
 
 
-def parses(region: Region, text: str, language: str) -> bool:
-    return fault_with(region, text, language) is None
+def parses(request: EditRequest, text: str) -> bool:
+    """Whether the user's document does with `text` in the region."""
+    document = (request.prefix + text + request.suffix).removeprefix("\ufeff")
+    return syntax_fault(document, request.language) is None
 
 
 def fault_with(region: Region, text: str, language: str) -> SyntaxFault | None:

@@ -63,6 +63,8 @@ def changed(ids: list[int], place: int, token: int) -> Iterator[list[int]]:
 def look_over(reading: Reading, texts: Sequence[str]) -> Generator[Query, Answers, list[float]]:
     """How much likelier the writer finds each of `texts` than the block, from where they differ to a little behind."""
     work, before, likely = reading.work, reading.ids, reading.likely
+    if not texts:
+        return []
     canvases: list[tuple[int, ...]] = []
     rows: list[tuple[int, ...]] = []
     was: list[float] = []

@@ -62,7 +62,7 @@ def text_session(request: EditRequest, model: HttpModel) -> Session:
     model.fallback = None
     span = visible_span(region)
     finalists = [(hidden_text(answer_text(text, span), region), 0.0) for text in texts]
-    candidates = rank(finalists, region, request, request.candidates)
+    candidates = rank(finalists, region, request, request.candidates, deadline)
     reason = "deadline" if late else "done" if candidates else "unchanged"
     return EditResult(candidates, 1, len(futures), 1000 * (time.monotonic() - started), reason)
 

@@ -8,6 +8,7 @@ tokens that are frequent in the training corpus (`redraft train corpus`). Both a
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 import tempfile
@@ -51,7 +52,7 @@ def main() -> None:
         model = Path(folder) / name
         tokenizer = AutoTokenizer.from_pretrained(model.parent, gguf_file=model.name).backend_tokenizer
         kept = kept_tokens(tokenizer)
-        write_tokenizer(tokenizer, kept, out / "tokenizer.json")
+        write_tokenizer(tokenizer, kept, out / "tokenizer.json.gz")
         tensors = {tensor.name: tensor for tensor in GGUFReader(model).tensors}
         write_weights(tensors, [tokenizer.token_to_id(token) for token in kept], out)
     sizes = {**asdict(SIZES), "vocab_size": len(kept)}
@@ -90,7 +91,8 @@ def write_tokenizer(tokenizer: Tokenizer, kept: list[str], path: Path) -> None:
         merge for merge in spec["model"]["merges"] if {"".join(merge), *merge} <= spec["model"]["vocab"].keys()
     ]
     spec["model"]["unk_token"], spec["added_tokens"], spec["post_processor"] = None, [], None
-    path.write_text(json.dumps(spec, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+    text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"))
+    path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def write_weights(tensors: dict[str, Any], ids: list[int], out: Path) -> None:
@@ -105,7 +107,7 @@ def write_weights(tensors: dict[str, Any], ids: list[int], out: Path) -> None:
             arrays[f"{layer}.{name}"] = np.asarray(tensors[f"blk.{layer}.{name}.weight"].data, np.float16)
     last = files[max(files)]
     last["norm"] = np.asarray(tensors["output_norm.weight"].data, np.float16)
-    last.update(Packed.of(*rounded(eight_bit(tensors["token_embd.weight"])[ids])).arrays("embedding"))
+    last.update(Packed.rounded(eight_bit(tensors["token_embd.weight"])[ids]).arrays("embedding"))
     for number, arrays in files.items():
         np.savez_compressed(out / f"weights-{number + 1}.npz", **arrays)
 
@@ -127,16 +129,6 @@ def eight_bit(tensor: Any) -> np.ndarray:
     blocks = np.asarray(tensor.data).reshape(rows, columns // GROUP, 2 + GROUP)
     scale = blocks[..., :2].copy().view(np.float16).astype(np.float32)
     return (blocks[..., 2:].view(np.int8) * scale).reshape(rows, columns)
-
-
-def rounded(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`weights` [rows, columns] in four bits, as `four_bit` gives them."""
-    groups = weights.reshape(len(weights), -1, GROUP)
-    low = np.minimum(groups.min(-1), 0)
-    scale = (groups.max(-1) - low) / 15
-    codes = np.rint((groups - low[..., None]) / np.maximum(scale, 1e-8)[..., None]).clip(0, 15).astype(np.uint8)
-    halves = codes[..., : GROUP // 2] | codes[..., GROUP // 2 :] << 4
-    return halves.reshape(len(weights), -1), scale, low
 
 
 if __name__ == "__main__":

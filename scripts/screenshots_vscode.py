@@ -23,6 +23,7 @@ IMAGES = ROOT / "docs" / "images"
 SIZE = (1000, 420)
 THEMES = {"dark": "Default Dark Modern", "light": "Default Light Modern"}
 COLOURS = 64
+TOLD = "use sum"
 CODE = """import math
 
 
@@ -61,11 +62,24 @@ def capture(browser: Browser, theme: str) -> None:
         bench.page.screenshot(path=IMAGES / f"vscode-review-{theme}.png")
         if theme == "dark":
             animate(frames, IMAGES / "vscode-rewrite.gif")
+            bench.lenses("Accept").first.click()
+            bench.lenses("Accept").first.wait_for(state="hidden")
+            bench.select_lines(8, 12)
+            bench.page.keyboard.press("Control+Alt+r")
+            bench.page.locator(".quick-input-title", has_text="Rewrite Selection").wait_for()
+            animate(filmed(bench, TOLD), IMAGES / "vscode-told.gif")
 
 
-def filmed(bench: Workbench) -> list[tuple[float, bytes]]:
-    """The screen from the start of an edit until a second after its review has begun, with the times."""
+def filmed(bench: Workbench, instruction: str = "") -> list[tuple[float, bytes]]:
+    """The screen from the start of an edit, with the typing of its `instruction`, until a second after its review has
+    begun, with the times."""
     frames: list[tuple[float, bytes]] = []
+    for key in instruction:
+        bench.page.keyboard.type(key)
+        frames.append((time.monotonic(), bench.page.screenshot()))
+    if instruction:
+        time.sleep(1)  # one reads it again
+        bench.page.keyboard.press("Enter")
     end = time.monotonic() + 60
     while time.monotonic() < end:
         frames.append((time.monotonic(), bench.page.screenshot()))

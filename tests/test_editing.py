@@ -7,10 +7,11 @@ import time
 
 import pytest
 
-from engine.editing import BABBLE, edit_session, run_session, split_blocks, warm_context
+from engine.editing import BABBLE, edit_session, rank, run_session, split_blocks, warm_context
 from engine.errors import EditError
 from engine.languages import python_fault
 from engine.messages import EditRequest
+from engine.regions import normalise
 
 BROKEN = EditRequest("fix", "def f(x):\n", "    return int((x + 1)\n", "\n\nprint(f(2))\n")
 
@@ -247,3 +248,29 @@ def test_a_fill_of_an_empty_hole_has_the_indentation_of_the_lines_around_it(deno
     result = run_session(edit_session(request, denoiser), denoiser)
     assert result.candidates
     assert all(candidate.text.startswith("    ") and candidate.text.endswith("\n") for candidate in result.candidates)
+
+
+def test_what_is_offered_parses_as_the_user_will_have_it() -> None:
+    above = "def f():\n" + "\tx = 1\n" * 9 + "def g(x):\n"
+    request = EditRequest("rewrite", above, "    y = x\n\tz = y\n", "", language="python")
+    region = normalise(request.prefix, request.span, request.suffix)
+    finalists = [("\n    y = x\n        z = 1", 0.0)]
+    for candidate in rank(finalists, region, request, 4, float("inf")):
+        assert candidate.parses == (python_fault(above + candidate.text) is None)
+
+
+def test_a_byte_order_mark_does_not_switch_the_parser_off() -> None:
+    request = EditRequest("rewrite", "\ufeffdef f(x):\n", "    return x\n", "")
+    region = normalise(request.prefix, request.span, request.suffix)
+    finalists = [("\n    return (x", 0.0), ("\n    return +x", -1.0)]
+    assert [c.text for c in rank(finalists, region, request, 4, float("inf"))] == ["    return +x\n"]
+
+
+def test_ranking_ends_soon_after_the_deadline() -> None:
+    request = EditRequest("rewrite", "x = 1\n" * 20_000, "y = 1\n", "z = 1\n" * 20_000)
+    region = normalise(request.prefix, request.span, request.suffix)
+    finalists = [(f"\ny = {i}", 0.0) for i in range(2, 102)]
+    started = time.monotonic()
+    found = rank(finalists, region, request, 100, started)
+    assert 1 <= len(found) < 100
+    assert time.monotonic() - started < 5

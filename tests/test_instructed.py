@@ -56,7 +56,7 @@ def test_indentation_and_line_endings_are_the_users(denoiser: EmbeddedDenoiser, 
     texts = [candidate.text for candidate in edit(denoiser, request).candidates]
     assert own(FETCH.replace("url", "url, timeout=10")) in texts
     for line in (line for text in texts for line in text.splitlines(keepends=True)):
-        assert line.startswith(indent)
+        assert line.startswith(indent) or not line.strip()
         assert line.endswith(eol)
 
 
@@ -108,3 +108,10 @@ def test_the_question_is_read_as_soon_as_typing_pauses(denoiser: EmbeddedDenoise
     told = told_by(TIMEOUT, normalise(TIMEOUT.prefix, TIMEOUT.span, TIMEOUT.suffix), denoiser.writer)
     assert told
     assert (tuple(token - SHIFT for token in told.asked().prefix[:-1]), ()) in told.writer._contexts
+
+
+def test_code_that_holds_a_fence_is_not_asked_for_in_one(denoiser: EmbeddedDenoiser) -> None:
+    code = "# ```\n# f(1)\n# ```\ndef f(x):\n    return x\n"
+    request = EditRequest("rewrite", "", code, "", instruction="add one")
+    assert told_by(request, normalise("", code, ""), denoiser.writer) is None
+    assert all("def f" in candidate.text for candidate in edit(denoiser, request).candidates)

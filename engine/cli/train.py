@@ -15,6 +15,7 @@ STAGES = {
     "edit": "second stage: mend mistakes and replay real edits",
     "order": "third stage: learn from the likeliest orders of denoising",
     "onpolicy": "fourth stage: reinforce own trajectories that end right in fewer steps",
+    "writer": "tune the writer to edit as asked",
     "leakage": "count the code that the packed corpus shares with the benchmarks",
     "ablate": "train twins that differ in one thing each, compare them, write table and plots",
 }
@@ -67,7 +68,7 @@ def patterns(path: Path) -> None:
     if config.edits is None or not edit_files(config.edits):
         raise ConfigError(f"{path}: `edits` names no folder of real edits (edits-NN.jsonl.xz), seen from {Path.cwd()}")
     config.folder.mkdir(parents=True, exist_ok=True)
-    out = config.folder / "patterns.json"
+    out = config.folder / "patterns.json.gz"
     print(f"{mine_patterns(config.edits, out):,} patterns in {out}")
 
 

@@ -8,6 +8,7 @@ than a fragment (`engine.diffusion.forms`) are counted by form. `redraft train p
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import re
@@ -18,7 +19,7 @@ from pathlib import Path
 from engine.diffusion import forms
 
 PIECE = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
-LEARNED = Path(__file__).parents[1] / "weights" / "patterns.json"
+LEARNED = Path(__file__).parents[1] / "weights" / "patterns.json.gz"
 LONGEST = 12  # pieces of a fragment
 DOUBT = 5  # hunks without the change, assumed for every fragment
 
@@ -67,4 +68,4 @@ def fragments(pieces: Sequence[str]) -> Iterator[tuple[int, int, str]]:
 @cache
 def learned() -> Patterns:
     """The patterns that the project ships."""
-    return Patterns(**json.loads(LEARNED.read_text(encoding="utf-8")))
+    return Patterns(**json.loads(gzip.decompress(LEARNED.read_bytes())))

@@ -37,7 +37,7 @@ def edit_by_twin(request: EditRequest, twin: ARTwin) -> EditResult:
     limit = len(before) + ROOM if before else LONGEST_FILL
     written = twin.beam(context, before, max(BEAMS, request.candidates), limit)
     texts = [(twin.vocabulary.decode(one.tokens), one.score) for one in written]
-    candidates = rank(texts, region, request, request.candidates)
+    candidates = rank(texts, region, request, request.candidates, float("inf"))
     passes = 1 + max(len(one.tokens) for one in written)
     elapsed = 1000 * (time.monotonic() - started)
     return EditResult(candidates, passes, passes, elapsed, "done" if candidates else "unchanged")

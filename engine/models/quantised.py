@@ -42,6 +42,16 @@ class Packed(NamedTuple):
         return cls(codes, np.rint(255 * steps).astype(np.uint8), np.rint(255 * depth).astype(np.uint8), span)
 
     @classmethod
+    def rounded(cls, weights: Floats) -> Packed:
+        """`weights` [rows, columns] in four bits."""
+        groups = weights.reshape(len(weights), -1, GROUP)
+        low = np.minimum(groups.min(-1), 0)
+        scale = (groups.max(-1) - low) / 15
+        codes = np.rint((groups - low[..., None]) / np.maximum(scale, 1e-8)[..., None]).clip(0, 15).astype(np.uint8)
+        halves = codes[..., : GROUP // 2] | codes[..., GROUP // 2 :] << 4
+        return cls.of(halves.reshape(len(weights), -1), scale, low)
+
+    @classmethod
     def read(cls, arrays: Mapping[str, NDArray[np.generic]], name: str) -> Packed:
         """Raises KeyError when `arrays` do not hold `name`."""
         return cls(*(arrays[f"{name}.{part}"] for part in cls._fields))  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ Keys and values of what it has read stay, so the next mask of a canvas costs one
 
 from __future__ import annotations
 
+import gzip
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,10 +55,11 @@ class Writer(Denoiser):
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Writer:
         """Raises OSError, ValueError, KeyError or what tokenizers raises when `folder` does not hold the writer."""
-        vocabulary = ForeignVocabulary(Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8")))
+        text = gzip.decompress((folder / "tokenizer.json.gz").read_bytes()).decode()
+        vocabulary = ForeignVocabulary(Tokenizer.from_str(text))
         network = WriterNetwork.load(folder, device)
         if network.sizes.vocab_size + SHIFT != vocabulary.size:
-            raise ValueError(f"tokenizer.json has {vocabulary.size - SHIFT} tokens, not {network.sizes.vocab_size}")
+            raise ValueError(f"the tokenizer has {vocabulary.size - SHIFT} tokens, not {network.sizes.vocab_size}")
         begin, end = (vocabulary.special_token(f"<|im_{side}|>") for side in ("start", "end"))
         return cls(network, vocabulary, folder.name, (begin, end))
 

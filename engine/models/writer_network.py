@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from engine.models.network import Rope, attention
 from engine.models.quantised import HalfLinear, Packed
+from engine.models.updates import Updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +74,34 @@ class Layer:
 
 
 class WriterNetwork:
-    def __init__(self, sizes: WriterSizes, arrays: dict[str, NDArray[np.generic]], device: str) -> None:
+    def __init__(
+        self, sizes: WriterSizes, arrays: dict[str, NDArray[np.generic]], updates: Updates, device: str
+    ) -> None:
         self.sizes, self.device = sizes, device
         self.rope = Rope(sizes.head, sizes.rope_theta)
 
         def vector(name: str) -> Tensor:
             return torch.from_numpy(arrays[name].astype(np.float32))
 
-        def linear(name: str, norm: str | None = None) -> HalfLinear:
+        def matrix(name: str, norm: str | None = None) -> Tensor:
             weights = Packed.read(arrays, name).weights()
-            return HalfLinear(weights * vector(norm) if norm else weights, device)
+            return weights * vector(norm) if norm else weights
+
+        def linear(i: int, kind: str, norm: str | None = None) -> HalfLinear:
+            weights = matrix(f"{i}.{kind}", f"{i}.{norm}" if norm else None)
+            return HalfLinear(updates(i, kind, weights), device)
 
         def layer(i: int) -> Layer:
             return Layer(
-                linear(f"{i}.qkv", f"{i}.attn_norm"),
-                linear(f"{i}.out"),
-                linear(f"{i}.gate_up", f"{i}.ffn_norm"),
-                linear(f"{i}.down"),
+                linear(i, "qkv", "attn_norm"), linear(i, "out"), linear(i, "gate_up", "ffn_norm"), linear(i, "down")
             )
 
         with ThreadPoolExecutor() as pool:  # packing, most of the time, is one thread's work
             self.layers = list(pool.map(layer, range(sizes.layers)))
         self.parameters = sum(array.size for name, array in arrays.items() if name.endswith("norm"))
         self.parameters += sum(2 * array.size for name, array in arrays.items() if name.endswith(".codes"))
-        self.head = linear("embedding", "norm")
-        self.embedding = Packed.read(arrays, "embedding").weights().half().to(device)
+        self.head = HalfLinear(matrix("embedding", "norm"), device)
+        self.embedding = matrix("embedding").half().to(device)
 
     @classmethod
     def load(cls, folder: Path, device: str) -> WriterNetwork:
@@ -106,7 +110,12 @@ class WriterNetwork:
         sizes = WriterSizes(**{f.name: stored[f.name] for f in fields(WriterSizes)})
         with ThreadPoolExecutor() as pool:
             parts = list(pool.map(read_arrays, sorted(folder.glob("weights-*.npz"))))
-        return cls(sizes, {name: array for part in parts for name, array in part.items()}, device)
+        return cls(
+            sizes,
+            {name: array for part in parts for name, array in part.items()},
+            Updates.read(folder, sizes.layers),
+            device,
+        )
 
     def read_context(self, ids: Sequence[int], known: Tensor) -> Tensor:
         """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens."""

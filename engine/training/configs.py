@@ -12,6 +12,7 @@ from engine.training.corpus import CorpusConfig, build_corpus
 from engine.training.examples import StreamConfig
 from engine.training.trainer import StageConfig, train
 from engine.training.trajectories import TrajectoryConfig
+from engine.training.tuning import TuneConfig, tune
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -26,10 +27,14 @@ class ConfigError(Exception):
 
 
 def run_stage(stage: str, path: Path) -> None:
-    """Runs `corpus`, or a training stage, from the TOML file at `path`. Raises ConfigError, CheckpointError."""
+    """Runs `corpus`, `writer` or a stage of the curriculum, from the TOML file at `path`.
+
+    Raises ConfigError, CheckpointError."""
     tree = read(path)
     if stage == "corpus":
         build_corpus(build(CorpusConfig, tree, path))
+    elif stage == "writer":
+        tune(build(TuneConfig, tree, path))
     else:
         train(stage_config(stage, tree, path))
 

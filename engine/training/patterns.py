@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ Change = tuple[str, str]
 
 
 def mine_patterns(edits: Path, out: Path) -> int:
-    """Writes the patterns of `edits` (a folder of edits-NN.jsonl.xz) to `out`; returns how many."""
+    """Writes the patterns of `edits` (a folder of edits-NN.jsonl.xz) to `out`, deflated; returns how many."""
     made, repositories = Counter[Change](), dict[Change, set[str]]()
     for record in short_hunks(edits):
         for change in set(changes(PIECE.findall(record["before"]), PIECE.findall(record["after"]))):
@@ -38,9 +39,8 @@ def mine_patterns(edits: Path, out: Path) -> int:
     words = mine_words(edits)
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in found)
     shares = json.dumps(count_forms(edits, words))
-    out.write_text(
-        f'{{"words": "{" ".join(words)}",\n"forms": {shares},\n"changes": [\n{lines}\n]}}\n', encoding="utf-8"
-    )
+    text = f'{{"words": "{" ".join(words)}",\n"forms": {shares},\n"changes": [\n{lines}\n]}}\n'
+    out.write_bytes(gzip.compress(text.encode(), mtime=0))
     return len(found)
 
 

@@ -29,8 +29,9 @@ class Display:
         self.bar.stop()
 
     def show(self, progress: float, row: Mapping[str, float], rate: float) -> None:
-        """`row`: a line of the log; `rate`: tokens per second."""
-        losses = f"loss {row['loss']:.3f} (token {row['token']:.3f} insert {row['insert']:.3f})"
+        """`row`: a line of the log, with losses and what they are sums of; `rate`: tokens per second."""
+        parts = " ".join(f"{name} {row[name]:.3f}" for name in ("token", "insert") if name in row)
+        losses = f"loss {row['loss']:.3f}{parts and f' ({parts})'}"
         text = f"{self.stage} step {row['step']} {losses} {rate:,.0f} tokens/s"
         if self.console.is_terminal:
             self.bar.update(self.task, completed=progress, description=text)

@@ -1,5 +1,6 @@
 """What people change into what is counted over real edits, and proposed where the fragment stands."""
 
+import gzip
 import json
 import lzma
 import math
@@ -21,8 +22,8 @@ def write(folder: Path, records: list[dict[str, str]]) -> None:
 def test_a_change_that_several_repositories_made_is_counted_against_what_stayed(tmp_path: Path) -> None:
     made = [record(f"r{i % 2}", f"    if a{i} == None:\n", f"    if a{i} is None:\n") for i in range(4)]
     write(tmp_path, [*made, record("r3", "    b == None or c\n", "    b == None or d\n")])
-    mine_patterns(tmp_path, tmp_path / "patterns.json")
-    found = json.loads((tmp_path / "patterns.json").read_text())["changes"]
+    mine_patterns(tmp_path, tmp_path / "patterns.json.gz")
+    found = json.loads(gzip.decompress((tmp_path / "patterns.json.gz").read_bytes()))["changes"]
     counts = {(before, after): rest for before, after, *rest in found}
     assert counts["== None", "is None"] == [4, 5]
     assert counts["==", "is"] == [4, 5]
@@ -33,7 +34,7 @@ def test_changes_of_one_repository_or_of_many_lines_are_not_patterns(tmp_path: P
     own = [record("r", "x = 1\n", "x = 2\n")] * 9
     long = [record(f"r{i}", "a\nb\nc\nd\n", "a\nb\nc\ne\n") for i in range(9)]
     write(tmp_path, [*own, *long])
-    assert mine_patterns(tmp_path, tmp_path / "patterns.json") == 0
+    assert mine_patterns(tmp_path, tmp_path / "patterns.json.gz") == 0
 
 
 def test_edits_are_proposed_wherever_the_fragment_stands_the_likeliest_first() -> None:
@@ -60,8 +61,8 @@ def test_what_shares_a_form_is_counted_by_form(tmp_path: Path) -> None:
     write(
         tmp_path, [record(f"r{i}", t, t.replace("follwing", "following")) for i, t in enumerate(texts)] + [kept, *words]
     )
-    mine_patterns(tmp_path, tmp_path / "patterns.json")
-    found = json.loads((tmp_path / "patterns.json").read_text())
+    mine_patterns(tmp_path, tmp_path / "patterns.json.gz")
+    found = json.loads(gzip.decompress((tmp_path / "patterns.json.gz").read_bytes()))
     assert found["words"] == "following the"
     assert ["spelling 0", 4, 5] in found["forms"]
     patterns = Patterns(found["changes"], found["forms"], found["words"])

@@ -1,0 +1,161 @@
+"""Edits that somebody asked for, to tune the writer on: what it reads, and from where on it is to learn.
+
+Three sources. Real edits: those whose subject names what changed, with the subject as the instruction; small fixes,
+with the code around them and the instruction `FIX` alone. Functions of the plain corpus that do what one may ask for
+(`engine.training.refactorings`), and what they were before. And plain code, so that the writer forgets nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from engine.asking import ABOVE_CHARS, BELOW_CHARS, whole_lines
+from engine.diffusion.mistakes import MISLEADING, attempt
+from engine.instructed import FENCE, FIX, Told
+from engine.models.foreign import SHIFT
+from engine.models.vocabulary import END, Vocabulary
+from engine.models.writer import Writer
+from engine.training.refactorings import asked_for
+
+LONGEST_SIDE = 56  # tokens of the code before and after
+LONGEST = 288  # tokens of an example
+ALIKE = 0.6  # share of a fix's characters that stay
+PLAIN = 192  # tokens of plain code
+PIECE = 20_000  # tokens of the corpus that functions are looked for in
+SHARES = {"fix": 0.36, "injected": 0.08, "told": 0.2, "refactoring": 0.31, "plain": 0.05}
+WORD = re.compile(r"[A-Za-z]{4,}")
+NOISE = re.compile(r"^\[[^\]]*\]:?\s*|\s*\(?#\d+\)?|^[A-Z, ]{2,}:\s*|^(?:Merge|Revert)\b.*")
+CODE = re.compile(r"^\s*[^\W\d]\w*.*[(=:.\[]|^\s*(?:return|raise|del|yield|import)\b", re.MULTILINE)  # not only text
+FIXES = re.compile(r"\b(?:fix|bug|wrong|correct|broken|typo|error)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """`ids`: tokens of the writer; from `answer` on they are what it is to say."""
+
+    kind: str
+    ids: list[int]
+    answer: int
+
+
+class Asked:
+    """Draws examples, endlessly."""
+
+    def __init__(self, corpus: Path, writer: Writer, rng: Random) -> None:
+        self.writer, self.rng = writer, rng
+        self.vocabulary = Vocabulary.load(corpus / "tokenizer.json")
+        self.tokens = np.load(corpus / "train.tokens.npy", mmap_mode="r")
+        self.edit_tokens = np.load(corpus / "edits.tokens.npy", mmap_mode="r")
+        self.edit_offsets = np.load(corpus / "edits.offsets.npy", mmap_mode="r")
+        self.refactorings = self.refactored()
+
+    def __iter__(self) -> Iterator[Example]:
+        while True:
+            (kind,) = self.rng.choices(list(SHARES), list(SHARES.values()))
+            made = None
+            while made is None or len(made.ids) > LONGEST:
+                made = getattr(self, kind)()
+            yield made
+
+    def edit(self) -> list[str]:
+        """Subject, prefix, before, after and suffix of a real edit."""
+        bounds = self.edit_offsets[self.rng.randrange(len(self.edit_offsets))].tolist()
+        return [self.vocabulary.decode(self.edit_tokens[a:b].tolist()) for a, b in pairwise(bounds)]
+
+    def fix(self) -> Example | None:
+        subject, prefix, before, after, suffix = self.edit()
+        if not FIXES.search(subject) or not CODE.search(before) or not CODE.search(after):
+            return None
+        if SequenceMatcher(None, before, after, autojunk=False).quick_ratio() < ALIKE:
+            return None
+        return self.mended("fix", prefix, before, after, suffix)
+
+    def injected(self) -> Example | None:
+        """A few lines of the corpus with a mistake that the forward process made in them."""
+        start = self.rng.randrange(len(self.tokens) - 2 * PLAIN)
+        lines = self.vocabulary.decode(self.tokens[start : start + 2 * PLAIN].tolist()).split("\n")[1:]
+        first = self.rng.randrange(len(lines) // 3, 1 + 2 * len(lines) // 3)
+        last = first + self.rng.choice((1, 1, 2, 3))
+        prefix, after, suffix = ("\n".join(part) for part in (lines[:first], lines[first:last], lines[last:]))
+        before = attempt(MISLEADING, after, after, prefix + after, self.rng) if CODE.search(after) else None
+        return self.mended("injected", prefix, before, after, suffix) if before else None
+
+    def mended(self, kind: str, prefix: str, before: str, after: str, suffix: str) -> Example | None:
+        above = whole_lines(prefix.lstrip("\n"), -int(ABOVE_CHARS * self.rng.random() ** 0.5))
+        below = whole_lines(suffix.lstrip("\n"), int(BELOW_CHARS * self.rng.random() ** 0.5))
+        return self.answered(kind, FIX, before, after, above, below)
+
+    def told(self) -> Example | None:
+        change = self.named()
+        return self.answered("told", *change) if change else None
+
+    def named(self) -> tuple[str, str, str] | None:
+        """Subject, before and after of a real edit whose subject names something that changed."""
+        subject, _, before, after, _ = self.edit()
+        subject = NOISE.sub("", NOISE.sub("", subject)).split("\n")[0].strip().rstrip(".")
+        if not before.strip() or not 8 <= len(subject) <= 100:
+            return None
+        old, new = set(WORD.findall(before.lower())), set(WORD.findall(after.lower()))
+        changed = old ^ new
+        if not any(word.startswith(named[:5]) for named in WORD.findall(subject.lower()) for word in changed):
+            return None
+        return subject, before, after
+
+    def refactoring(self) -> Example | None:
+        return self.answered("refactoring", *next(self.refactorings))
+
+    def refactored(self) -> Iterator[tuple[str, str, str]]:
+        while True:
+            start = self.rng.randrange(len(self.tokens) - PIECE)
+            text = self.vocabulary.decode(self.tokens[start : start + PIECE].tolist())
+            made = list(asked_for(text, self.rng))
+            self.rng.shuffle(made)
+            yield from made
+
+    def plain(self) -> Example | None:
+        start = self.rng.randrange(len(self.tokens) - PLAIN * 2)
+        tokens = self.tokens[start : start + PLAIN * 2].tolist()
+        text = self.vocabulary.decode([token for token in tokens if token != END])
+        ids = self.writer.vocabulary.encode(text[text.find("\n") :])[:PLAIN]
+        return example("plain", ids[:1], ids[1:]) if len(ids) == PLAIN else None
+
+    def asked_by(self, instruction: str, before: str, above: str = "", below: str = "") -> Told:
+        return Told(self.writer, "python", " ".join(instruction.split()), dedented(before), "", "", above, below)
+
+    def answered(
+        self, kind: str, instruction: str, before: str, after: str, above: str = "", below: str = ""
+    ) -> Example | None:
+        told = self.asked_by(instruction, before, above, below)
+        after = aligned(before, after)
+        answer = [*self.writer.vocabulary.encode(after + FENCE), self.writer.turn_ends[1]]
+        return example(kind, told.asked().prefix, answer) if self.short(told.code, after) else None
+
+    def short(self, before: str, after: str) -> bool:
+        """Whether this is a change, and small enough."""
+        longest = max(len(self.writer.vocabulary.encode(side)) for side in (before, after))
+        return before.strip() != after.strip() and longest <= LONGEST_SIDE
+
+
+def example(kind: str, asked: Sequence[int], answer: Sequence[int]) -> Example:
+    return Example(kind, [i - SHIFT for i in (*asked, *answer)], len(asked))
+
+
+def dedented(code: str) -> str:
+    return textwrap.dedent(code.strip("\n") + "\n")
+
+
+def aligned(before: str, after: str) -> str:
+    """`after` without the indentation that `before` shares."""
+    lines = before.strip("\n").split("\n")
+    shared = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+    cut = [line[shared:] if not line[:shared].strip() else line.lstrip() for line in after.strip("\n").split("\n")]
+    return "\n".join(cut) + "\n" if after.strip() else ""

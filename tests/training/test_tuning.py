@@ -1,0 +1,208 @@
+"""What the writer is tuned on, and that tuning learns, is stored and comes back."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+
+from engine.asking import whole_lines
+from engine.instructed import FENCE, FIX
+from engine.models.denoiser import CanvasItem, Context
+from engine.models.foreign import SHIFT
+from engine.models.loading import WRITER
+from engine.models.updates import Updates
+from engine.models.vocabulary import BOS, Vocabulary
+from engine.models.writer import Writer
+from engine.training import refactorings
+from engine.training.asked import LONGEST, SHARES, Asked, Example
+from engine.training.refactorings import KINDS, change, functions
+from engine.training.tuning import UNSEEN, TuneConfig, Tuned, padded, tune
+
+EDITS = [
+    (
+        "Fix off by one in last",
+        "\ndef last(values):",
+        "\n    return values[len(values)]",
+        "\n    return values[-1]",
+        "\n",
+    ),
+    ("rename total to amount", "\nprice = 3", "\ntotal = price * 2", "\namount = price * 2", "\nprint(price)\n"),
+]
+
+
+@pytest.fixture(scope="session")
+def writer() -> Writer:
+    return Writer.load(WRITER)
+
+
+@pytest.fixture(scope="session")
+def corpus_of_edits(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("edits")
+    shutil.copytree(corpus, folder, dirs_exist_ok=True)
+    vocabulary = Vocabulary.load(folder / "tokenizer.json")
+    tokens: list[int] = []
+    offsets: list[list[int]] = []
+    for edit in EDITS:
+        bounds = [len(tokens)]
+        for part in edit:
+            tokens += vocabulary.encode(part)
+            bounds.append(len(tokens))
+        offsets.append(bounds)
+    np.save(folder / "edits.tokens.npy", np.array(tokens, dtype=np.uint16))
+    np.save(folder / "edits.offsets.npy", np.array(offsets, dtype=np.int64))
+    return folder
+
+
+AS_IT_IS = {  # code that does it, what it returns for 1, 2, 3
+    "fold": ("def f(xs):\n    return sum(x * 2 for x in xs if x > 1)\n", 10),
+    "comprehension": ("def f(xs):\n    doubled = [x * 2 for x in xs]\n    return doubled\n", [2, 4, 6]),
+    "conditional": ("def f(xs):\n    return 'many' if len(xs) > 2 else 'few'\n", "many"),
+    "enumeration": (
+        "def f(xs):\n    total = 0\n    for i, x in enumerate(xs):\n        total += i * x\n    return total\n",
+        8,
+    ),
+    "f_string": ("def f(xs):\n    return f'{xs[0]} of {len(xs)}'\n", "1 of 3"),
+    "truth": ("def f(xs):\n    if not xs:\n        return None\n    return xs[0]\n", 1),
+    "name": ("def f(values_of_it):\n    return values_of_it[1]\n", 2),
+    "docstring": ('def f(xs):\n    """The last."""\n    return xs[-1]\n', 3),
+    "type_hints": ("def f(xs: list[int]) -> int:\n    return xs[-1]\n", 3),
+}
+
+
+@pytest.mark.parametrize("kind", AS_IT_IS)
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_undone_does_the_same_in_other_words(kind: str, seed: int) -> None:
+    source, expected = AS_IT_IS[kind]
+    function = ast.parse(source).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    words = getattr(refactorings, kind)(function, Random(seed))
+    assert words is not None
+    before = ast.unparse(ast.fix_missing_locations(function))
+    assert before != ast.unparse(ast.parse(source))
+    for code in (before, source):
+        names: dict[str, object] = {}
+        exec(code, names)
+        (called,) = [value for name, value in names.items() if name != "__builtins__"]
+        assert called([1, 2, 3]) == expected  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "before"),
+    [
+        (
+            "def half(n):\n    if n is None:\n        raise ValueError('none')\n    return n / 2\n",
+            "raise ValueError",
+            "def half(n):\n    return n / 2\n",
+        ),
+        (
+            "def text(path):\n    with open(path) as file:\n        return file.read()\n",
+            "with",
+            "def text(path):\n    file = open(path)\n    content = file.read()\n    file.close()\n    return content\n",
+        ),
+        (
+            "@property\ndef size(self):\n    return self._size\n",
+            "a property",
+            "def size(self):\n    return self._size\n",
+        ),
+    ],
+)
+def test_a_function_is_asked_for_as_people_ask(source: str, asked: str, before: str) -> None:
+    found = {made for made in (change(source, Random(seed)) for seed in range(60)) if made}
+    assert any(asked in instruction and was == before for instruction, was, _ in found)
+    assert all(ast.parse(was) and ast.parse(became) and was != became for _, was, became in found)
+
+
+def test_functions_are_found_whole() -> None:
+    code = """class A:
+    @property
+    def f(self):
+        return (
+            1
+        )
+
+    x = 1
+
+def g(
+    a,
+):
+    pass
+z"""
+    first = "@property\ndef f(self):\n    return (\n        1\n    )\n"
+    assert list(functions(code)) == [first, "def g(\n    a,\n):\n    pass\n"]
+
+
+def test_every_kind_of_example_asks_and_answers(writer: Writer, corpus_of_edits: Path) -> None:
+    examples = list(islice(Asked(corpus_of_edits, writer, Random(0)), 120))
+    assert {example.kind for example in examples} == set(SHARES)
+    assert all(0 < example.answer < len(example.ids) <= LONGEST for example in examples)
+    for example in examples:
+        said = writer.vocabulary.decode([i + SHIFT for i in example.ids[example.answer :]])
+        asked = writer.vocabulary.decode([i + SHIFT for i in example.ids[: example.answer]])
+        if example.kind in ("fix", "injected", "told", "refactoring"):
+            assert said.endswith(FENCE + "<|im_end|>")
+            assert asked.endswith(f"assistant\n{FENCE}python\n")
+    fix = next(example for example in examples if example.kind == "fix")
+    text = writer.vocabulary.decode([i + SHIFT for i in fix.ids])
+    assert f"{FIX}.\n```python\nreturn values[len(values)]\n```" in text
+    assert "```python\nreturn values[-1]\n```<|im_end|>" in text
+
+
+def test_the_network_that_is_tuned_is_the_writer(writer: Writer, corpus_of_edits: Path) -> None:
+    model = Tuned(WRITER, 2, 20)
+    torch.manual_seed(0)
+    own = Updates.read(WRITER, 30)
+    with torch.no_grad():  # what was learned before is no part of what tuning starts from
+        for kind, pairs in own.pairs.items():
+            for layer, (down, up) in enumerate(pairs, 30 - len(pairs)):
+                model.matrices[f"{layer}.{kind}"] += up.T @ down
+    example = next(e for e in Asked(corpus_of_edits, writer, Random(1)) if e.kind == "refactoring")
+    with torch.no_grad():
+        nats = float(model(*padded([example])))
+    assert nats == pytest.approx(nats_of(writer, example), rel=0.02)
+
+
+def nats_of(writer: Writer, example: Example) -> float:
+    asked, answer = ([i + SHIFT for i in ids] for ids in (example.ids[: example.answer], example.ids[example.answer :]))
+    canvas = (BOS, *answer)
+    context = Context((), tuple(asked), (), ordered=True)
+    (logits,) = writer.denoise([CanvasItem(context, canvas, tuple(range(1, len(canvas))))])
+    return -float(logits.tokens.gather(1, torch.tensor(answer)[:, None]).sum())
+
+
+def test_tuning_learns_is_stored_and_goes_on(writer: Writer, corpus_of_edits: Path, tmp_path: Path) -> None:
+    config = TuneConfig(corpus_of_edits, WRITER, tmp_path, minutes=0.2, rank=2, first_layer=26, batch_tokens=300)
+    tune(config)
+    updates = Updates.read(tmp_path, 30)
+    assert {kind: len(pairs) for kind, pairs in updates.pairs.items()} == {
+        "qkv": 4, "out": 4, "gate_up": 4, "down": 4
+    }  # fmt: skip
+    assert updates.pairs["down"][0][1].abs().max() > 0
+    assert torch.equal(updates(25, "down", torch.zeros(576, 1536)), torch.zeros(576, 1536))
+    assert updates(29, "down", torch.zeros(576, 1536)).abs().max() > 0
+    before = (tmp_path / "state.json").read_text()
+    tune(config)  # its minutes are spent
+    assert (tmp_path / "state.json").read_text() == before
+
+
+def test_labels_are_of_the_answer_alone() -> None:
+    ids, labels = padded([Example("told", [5, 6, 7, 8], 2), Example("plain", [5, 6], 1)])
+    assert ids.tolist() == [[5, 6, 7, 8], [5, 6, 0, 0]]
+    assert labels.tolist() == [[UNSEEN, 7, 8, UNSEEN], [6, UNSEEN, UNSEEN, UNSEEN]]
+
+
+def test_lines_are_kept_whole() -> None:
+    assert whole_lines("a\nbb\ncc\n", -4) == "cc\n"
+    assert whole_lines("a\nbb\ncc\n", 4) == "a\n"
+    assert whole_lines("a\nbb", 40) == "a\nbb\n"
+    assert whole_lines("abc", 0) == ""
+
+
+def test_every_kind_has_a_request() -> None:
+    assert all(requests for requests in KINDS.values())
