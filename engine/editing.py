@@ -159,9 +159,8 @@ def guessed(job: Job) -> Texts:
     for i, block in enumerate(blocks):
         above, below = "".join(blocks[:i]), "".join(blocks[i + 1 :])
         work = job.open(above, block, below)
-        writer = job.denoiser.writer
-        writing, asking = (job.open(above, block, below, writer) if writer else None for _ in range(2))
-        for child in (yield from guess_block(work, block, writing, asking)):
+        writing = job.open(above, block, below, job.denoiser.writer) if job.denoiser.writer else None
+        for child in (yield from guess_block(work, block, writing)):
             texts.append((above + work.text(child.canvas) + below, child.score))
         if job.late:
             break

@@ -1,9 +1,9 @@
 """Guesses: edits that the model is not sure of, for a judge who can tell: tests, or a person who knows of a bug.
 
-Five sources. The model's likeliest moves, filled in. What real edits changed into what (`engine.diffusion.patterns`).
+Four sources. The model's likeliest moves, filled in. What real edits changed into what (`engine.diffusion.patterns`).
 The forward process once more: the mistakes of meaning that people make are mostly swaps, so that what undoes one is
-another (BugLab, arXiv 2105.12787, section 3). What the writer would rather read. And what it answers when it is asked
-for a fix. The denoiser's likelihood ranks them all, with what each source says, and the writer's the foremost.
+another (BugLab, arXiv 2105.12787, section 3). And what the writer would rather have written. The denoiser's likelihood
+ranks them all, with what each source says, and the writer's the foremost.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import islice
 from random import Random
 
-from engine.asking import ask_for_a_fix, likelier
 from engine.diffusion.mistakes import MISLEADING, attempt
 from engine.diffusion.patterns import learned
 from engine.diffusion.search import Child, expand, fill
@@ -28,14 +27,14 @@ MOST = 100  # kept of each source
 LIKELIHOOD, TOKEN, MOVE, OFTEN, PATTERN = 1.0, 0.25, 0.1, 0.7, 1.0
 NO_MOVE, LEAST_MOVE, NO_PATTERN = -12.0, -25.0, -7.5
 LOOKED_OVER = 24  # of the likeliest guesses, by the writer
-AGREED, ASKED = 0.7, 0.5  # weights of the writer's nats
+AGREED = 0.3  # weight of the writer's nats
 
 
 @dataclass(slots=True)
 class Guess:
     """What speaks for a canvas: the log-odds of the moves to it, how often the forward process made it, how likely
     a pattern of real edits finds it, whether the writer offered it; nats more than for the block as it is by the
-    denoiser and, from the change to a little behind, by the writer, who reads it or is asked for a fix."""
+    denoiser and, from the change to a little behind, by the writer."""
 
     moves: float = NO_MOVE
     draws: int = 1
@@ -43,22 +42,20 @@ class Guess:
     offered: bool = False
     gained: float = 0.0
     agreed: float = 0.0
-    asked: float = 0.0
 
     def merit(self, length: int) -> float:
         said = MOVE * self.moves + OFTEN * math.log(self.draws) + PATTERN * self.pattern
-        return LIKELIHOOD * self.gained + TOKEN * length + said + AGREED * self.agreed + ASKED * self.asked
+        return LIKELIHOOD * self.gained + TOKEN * length + said + AGREED * self.agreed
 
 
-def guess_block(work: Work, block: str, writing: Work | None, asking: Work | None) -> Block:
-    """Children of one block that parses, the likeliest first, none of them the block as it is. `writing`, `asking`:
-    the writer's work on the block, when there is one."""
+def guess_block(work: Work, block: str, writing: Work | None) -> Block:
+    """Children of one block that parses, the likeliest first, none of them the block as it is. `writing`: the writer's
+    work on the block, when there is one."""
     canvas = [BOS, *work.denoiser.vocabulary.encode(block)]
     (logits,) = yield from work.ask([canvas], limit=8)
     search = fill(expand([Child(0.0, canvas)], [logits], None, MOST // 2))
     moved = yield from work.drive(search, 8)
     reading = (yield from read_block(writing, block)) if writing else None
-    asked = (yield from ask_for_a_fix(asking, block)) if asking else None
     guesses: dict[tuple[int, ...], Guess] = {}
     for child in moved[:MOST]:
         guesses[tuple(child.canvas)] = Guess(moves=max(LEAST_MOVE, child.score))
@@ -68,7 +65,7 @@ def guess_block(work: Work, block: str, writing: Work | None, asking: Work | Non
             guesses.setdefault((BOS, *encode(text)), Guess()).draws = draws
         for text, likely in islice(learned().edits(block, work.near + block).items(), MOST):
             guesses.setdefault((BOS, *encode(text)), Guess()).pattern = likely
-    for text in (*(reading.offers if reading else ()), *(asked.reading.offers if asked else ())):
+    for text in reading.offers if reading else ():
         guesses.setdefault((BOS, *encode(text)), Guess()).offered = True
     possible = [made for made in guesses if len(made) <= work.denoiser.max_canvas and list(made) != canvas]
     yield from work.score(possible)
@@ -79,13 +76,12 @@ def guess_block(work: Work, block: str, writing: Work | None, asking: Work | Non
     possible.sort(key=lambda made: -guesses[made].merit(len(made)))
     if reading and not work.late:
         first = [made for i, made in enumerate(possible) if i < LOOKED_OVER or guesses[made].offered]
-        texts = [work.text(made) for made in first]
-        agreed = yield from look_over(reading, texts)
-        answers = (yield from likelier(asked, texts)) if asked else [0.0] * len(texts)
-        for made, read, said in zip(first, agreed, answers, strict=True):
-            guesses[made].agreed, guesses[made].asked = read, said
-        for made in set(possible).difference(first):  # of which nothing is known
-            guesses[made].agreed, guesses[made].asked = min(0.0, *agreed), min(0.0, *answers)
+        agreed = yield from look_over(reading, [work.text(made) for made in first])
+        for made, nats in zip(first, agreed, strict=True):
+            guesses[made].agreed = nats
+        least = min(agreed, default=0.0)  # of what was not looked over nothing is known
+        for made in set(possible).difference(first):
+            guesses[made].agreed = min(0.0, least)
     scored = [Child(guesses[made].merit(len(made)), list(made)) for made in possible]
     return sorted(scored, key=lambda child: -child.score)
 

@@ -26,8 +26,6 @@ from engine.writing import Draft, written_on
 FENCE = "```"
 EDITOR = "You edit {0} code as the user says, and change nothing else."
 ASKED = "Edit this {0} code: {1}.\n"
-ABOVE, BELOW = "The code above it:\n", "The code below it:\n"
-FIX = "Fix the bug"
 SHORT, LONGEST = 48, 240  # tokens of code with many answers, and with few; in longer code the writer loses the thread
 MANY, FEW = 8, 2  # answers
 ASKED_CHARS = 400  # of an instruction
@@ -37,7 +35,7 @@ LONGER = 40  # tokens that an answer may have more than the code
 @dataclass(frozen=True, slots=True)
 class Told:
     """What is to be done to which code, by whom. `code`: whole lines, without the `indent` that they share and without
-    the line ends `behind` them; `above`, `below`: lines around it, as far as they matter."""
+    the line ends `behind` them."""
 
     writer: Writer
     language: str
@@ -45,8 +43,6 @@ class Told:
     code: str
     indent: str
     behind: str
-    above: str = ""
-    below: str = ""
 
     def fenced(self, code: str) -> str:
         return f"{FENCE}{self.language}\n{code}{FENCE}"
@@ -58,12 +54,10 @@ class Told:
     def closed(self) -> list[int]:
         return [self.writer.turn_ends[1], *self.writer.vocabulary.encode("\n")]
 
-    def asked(self) -> Context:
-        """What the writer answers to."""
+    def asked(self, around: str = "") -> Context:
+        """What the writer answers to. `around`: what it is told of the lines around, which helps in tuning alone."""
         system = [*self.begun("system", EDITOR.format(self.language)), *self.closed()]
-        around = ((ABOVE, self.above), (BELOW, self.below))
-        known = "".join(f"{where}{self.fenced(code)}\n" for where, code in around if code)
-        request = known + ASKED.format(self.language, self.instruction) + self.fenced(self.code)
+        request = around + ASKED.format(self.language, self.instruction) + self.fenced(self.code)
         user = [*self.begun("user", request), *self.closed()]
         return Context((), (*system, *user, *self.begun("assistant", f"{FENCE}{self.language}\n")), (), ordered=True)
 
@@ -101,22 +95,13 @@ def first_line(text: str) -> str:
 def rewritten_as_told(job: Job, told: Told) -> Texts:
     """Texts for the whole span, best first."""
     work = job.open("", job.region.span, "", told.writer)
-    copy = yield from departures(work, told)
-    return [(told.text(answer, job.region), likely) for answer, likely in copy.answers]
+    answers = yield from departures(work, told)
+    return [(told.text(answer, job.region), likely) for answer, likely in answers]
 
 
-@dataclass(slots=True)
-class Copy:
-    """What the writer makes of the task to copy the code. `ids`: of the code and the fence behind it; `likely`: the
-    log-probability of each; `answers`: others than the code, the likeliest first, with the mean of theirs."""
-
-    ids: list[int]
-    likely: list[float]
-    answers: list[Scored]
-
-
-def departures(work: Work, told: Told) -> Generator[Query, Answers, Copy]:
-    """The likeliest answers other than the code as it is. `work`: the writer's on the code, from now on on the copy."""
+def departures(work: Work, told: Told) -> Generator[Query, Answers, list[Scored]]:
+    """The likeliest answers other than the code as it is, the likeliest first, with the mean log-probability of their
+    tokens. `work`: the writer's on the code."""
     work.context = told.asked()
     ids = work.denoiser.vocabulary.encode(told.code + FENCE)
     # With a mask behind it, what is read of the copy is kept, and answers go on from there.
@@ -125,13 +110,14 @@ def departures(work: Work, told: Told) -> Generator[Query, Answers, Copy]:
     likely = logits.tokens.gather(1, actual)
     departing = (likely.cumsum(0) - likely + logits.tokens).scatter(1, actual, -torch.inf)
     drafts = yield from finished(work, started(work, ids, departing), len(ids))
-    answers: dict[str, tuple[float, int]] = {}
+    answers: dict[str, tuple[float, int]] = {}  # without their last line end
     for draft in drafts:
         text = work.text(draft.ids).partition(FENCE)[0].rstrip("\n")
-        answers[f"{text}\n" if text else ""] = draft.likely, len(draft.ids)
-    answers.pop(told.code, None)
+        one = draft.likely, len(draft.ids)
+        answers[text] = max(one, answers.get(text, one))  # some texts are to be had in two spellings
+    answers.pop(told.code.rstrip("\n"), None)
     best = sorted(answers.items(), key=lambda one: -one[1][0])
-    return Copy(ids, likely[:, 0].tolist(), [(answer, nats / count) for answer, (nats, count) in best])
+    return [(answer, nats / count) for answer, (nats, count) in best]
 
 
 def started(work: Work, ids: list[int], departing: Tensor) -> list[Draft]:

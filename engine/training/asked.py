@@ -18,9 +18,8 @@ from random import Random
 
 import numpy as np
 
-from engine.asking import ABOVE_CHARS, BELOW_CHARS, whole_lines
 from engine.diffusion.mistakes import MISLEADING, attempt
-from engine.instructed import FENCE, FIX, Told
+from engine.instructed import FENCE, Told
 from engine.models.foreign import SHIFT
 from engine.models.vocabulary import END, Vocabulary
 from engine.models.writer import Writer
@@ -28,10 +27,13 @@ from engine.training.refactorings import asked_for
 
 LONGEST_SIDE = 56  # tokens of the code before and after
 LONGEST = 288  # tokens of an example
+ABOVE_CHARS, BELOW_CHARS = 320, 120  # of the code around a fix
 ALIKE = 0.6  # share of a fix's characters that stay
 PLAIN = 192  # tokens of plain code
 PIECE = 20_000  # tokens of the corpus that functions are looked for in
 SHARES = {"fix": 0.36, "injected": 0.08, "told": 0.2, "refactoring": 0.31, "plain": 0.05}
+FIX = "Fix the bug"
+ABOVE, BELOW = "The code above it:\n", "The code below it:\n"
 WORD = re.compile(r"[A-Za-z]{4,}")
 NOISE = re.compile(r"^\[[^\]]*\]:?\s*|\s*\(?#\d+\)?|^[A-Z, ]{2,}:\s*|^(?:Merge|Revert)\b.*")
 CODE = re.compile(r"^\s*[^\W\d]\w*.*[(=:.\[]|^\s*(?:return|raise|del|yield|import)\b", re.MULTILINE)  # not only text
@@ -92,7 +94,9 @@ class Asked:
     def mended(self, kind: str, prefix: str, before: str, after: str, suffix: str) -> Example | None:
         above = whole_lines(prefix.lstrip("\n"), -int(ABOVE_CHARS * self.rng.random() ** 0.5))
         below = whole_lines(suffix.lstrip("\n"), int(BELOW_CHARS * self.rng.random() ** 0.5))
-        return self.answered(kind, FIX, before, after, above, below)
+        around = ((ABOVE, above), (BELOW, below))
+        said = "".join(f"{where}{FENCE}python\n{code}{FENCE}\n" for where, code in around if code)
+        return self.answered(kind, FIX, before, after, said)
 
     def told(self) -> Example | None:
         change = self.named()
@@ -128,16 +132,11 @@ class Asked:
         ids = self.writer.vocabulary.encode(text[text.find("\n") :])[:PLAIN]
         return example("plain", ids[:1], ids[1:]) if len(ids) == PLAIN else None
 
-    def asked_by(self, instruction: str, before: str, above: str = "", below: str = "") -> Told:
-        return Told(self.writer, "python", " ".join(instruction.split()), dedented(before), "", "", above, below)
-
-    def answered(
-        self, kind: str, instruction: str, before: str, after: str, above: str = "", below: str = ""
-    ) -> Example | None:
-        told = self.asked_by(instruction, before, above, below)
+    def answered(self, kind: str, instruction: str, before: str, after: str, around: str = "") -> Example | None:
+        told = Told(self.writer, "python", " ".join(instruction.split()), dedented(before), "", "")
         after = aligned(before, after)
         answer = [*self.writer.vocabulary.encode(after + FENCE), self.writer.turn_ends[1]]
-        return example(kind, told.asked().prefix, answer) if self.short(told.code, after) else None
+        return example(kind, told.asked(around).prefix, answer) if self.short(told.code, after) else None
 
     def short(self, before: str, after: str) -> bool:
         """Whether this is a change, and small enough."""
@@ -159,3 +158,13 @@ def aligned(before: str, after: str) -> str:
     shared = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
     cut = [line[shared:] if not line[:shared].strip() else line.lstrip() for line in after.strip("\n").split("\n")]
     return "\n".join(cut) + "\n" if after.strip() else ""
+
+
+def whole_lines(text: str, chars: int) -> str:
+    """The last or, counted from the front, first lines of `text` with at most so many characters."""
+    if not chars or not text:
+        return ""
+    kept = text[chars:] if chars < 0 else text[:chars]
+    if len(kept) < len(text):
+        kept = kept.partition("\n")[2] if chars < 0 else kept.rpartition("\n")[0]
+    return kept.strip("\n") + "\n" if kept.strip() else ""

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.asking import whole_lines
-from engine.instructed import FENCE, FIX
+from engine.instructed import FENCE
 from engine.models.denoiser import CanvasItem, Context
 from engine.models.foreign import SHIFT
 from engine.models.loading import WRITER
@@ -21,7 +20,7 @@ from engine.models.updates import Updates
 from engine.models.vocabulary import BOS, Vocabulary
 from engine.models.writer import Writer
 from engine.training import refactorings
-from engine.training.asked import LONGEST, SHARES, Asked, Example
+from engine.training.asked import FIX, LONGEST, SHARES, Asked, Example, whole_lines
 from engine.training.refactorings import KINDS, change, functions
 from engine.training.tuning import UNSEEN, TuneConfig, Tuned, padded, tune
 
