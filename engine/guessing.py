@@ -27,7 +27,7 @@ MOST = 100  # kept of each source
 LIKELIHOOD, TOKEN, MOVE, OFTEN, PATTERN = 1.0, 0.25, 0.1, 0.7, 1.0
 NO_MOVE, LEAST_MOVE, NO_PATTERN = -12.0, -25.0, -7.5
 LOOKED_OVER = 24  # of the likeliest guesses, by the writer
-AGREED = 0.3  # weight of the writer's nats
+AGREED = 0.7  # weight of the writer's nats
 
 
 @dataclass(slots=True)

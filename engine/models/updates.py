@@ -7,7 +7,7 @@ tuned.npz   "rank"; for each kind of matrix "KIND.down", "KIND.up": `Packed`, [l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +50,17 @@ class Updates:
                 arrays["rank"] = np.array(len(parts[0]))
         np.savez_compressed(folder / FILE, allow_pickle=False, **arrays)
 
-    def __call__(self, layer: int, kind: str, weights: Tensor) -> Tensor:
-        """`weights` [out, in] of a layer, updated."""
+    def to(self, device: str) -> Updates:
+        pairs = {kind: [(down.to(device), up.to(device)) for down, up in own] for kind, own in self.pairs.items()}
+        return Updates(pairs, self.layers)
+
+    def apply(
+        self, layer: int, kind: str, linear: Callable[[Tensor], Tensor], x: Tensor, tuned: Tensor | None
+    ) -> Tensor:
+        """`linear(x)` of a layer, updated for the tokens that are `tuned` [tokens, 1]."""
         pairs = self.pairs.get(kind, ())
         first = self.layers - len(pairs)
-        return weights if layer < first else torch.addmm(weights, pairs[layer - first][1].T, pairs[layer - first][0])
+        if tuned is None or layer < first:
+            return linear(x)
+        down, up = pairs[layer - first]
+        return linear(x) + tuned * (x @ down.T @ up)

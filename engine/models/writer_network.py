@@ -42,11 +42,13 @@ class WriterSizes:
 class Strands:
     """Canvases over one context that were left at the same length. `context` [layers, 2, key_heads, c, head]: keys,
     rotated already, and values; `read` [n, layers, 2, key_heads, r, head]: those of what was read of each canvas
-    before; `ids` [n, new]: what is to be read now, padded at the end with anything."""
+    before; `ids` [n, new]: what is to be read now, padded at the end with anything; `tuned`: a conversation, which is
+    read with the updates that tuning learned."""
 
     context: Tensor
     read: Tensor
     ids: Tensor
+    tuned: bool = False
 
     @property
     def start(self) -> int:
@@ -77,7 +79,7 @@ class WriterNetwork:
     def __init__(
         self, sizes: WriterSizes, arrays: dict[str, NDArray[np.generic]], updates: Updates, device: str
     ) -> None:
-        self.sizes, self.device = sizes, device
+        self.sizes, self.device, self.updates = sizes, device, updates.to(device)
         self.rope = Rope(sizes.head, sizes.rope_theta)
 
         def vector(name: str) -> Tensor:
@@ -89,7 +91,7 @@ class WriterNetwork:
 
         def linear(i: int, kind: str, norm: str | None = None) -> HalfLinear:
             weights = matrix(f"{i}.{kind}", f"{i}.{norm}" if norm else None)
-            return HalfLinear(updates(i, kind, weights), device)
+            return HalfLinear(weights, device)
 
         def layer(i: int) -> Layer:
             return Layer(
@@ -117,10 +119,10 @@ class WriterNetwork:
             device,
         )
 
-    def read_context(self, ids: Sequence[int], known: Tensor) -> Tensor:
+    def read_context(self, ids: Sequence[int], known: Tensor, tuned: bool) -> Tensor:
         """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens."""
         fresh = torch.tensor([ids[known.shape[3] :]], dtype=torch.long, device=self.device)
-        _, (made,) = self.read([Strands(known, self.nothing()[None], fresh)], wanted=False)
+        _, (made,) = self.read([Strands(known, self.nothing()[None], fresh, tuned)], wanted=False)
         return torch.cat((known, made[0]), dim=3)
 
     def nothing(self) -> Tensor:
@@ -136,10 +138,13 @@ class WriterNetwork:
         cos, sin = self.rope(torch.cat(places)[None].to(self.device))
         cos, sin = cos[0, :, 0], sin[0, :, 0]
         x = self.embedding[ids].float()
+        tuned = None  # [tokens, 1]: 1 where the updates count
+        if any(group.tuned for group in groups):
+            tuned = torch.cat([torch.full((group.ids.numel(), 1), float(group.tuned)) for group in groups]).to(x.device)
         masks = [group.mask(self.sizes.heads // self.sizes.key_heads) for group in groups]
         made: list[list[Tensor]] = [[] for _ in groups]
         for i, layer in enumerate(self.layers):
-            q, k, v = self._project(layer, x, cos, sin)
+            q, k, v = self._project(i, layer, x, cos, sin, tuned)
             attended: list[Tensor] = []
             parts = zip(groups, masks, made, q.split(sizes), k.split(sizes), v.split(sizes), strict=True)
             last = i == len(self.layers) - 1 and not wanted
@@ -148,9 +153,9 @@ class WriterNetwork:
                 if not last:
                     attended.append(self._attend(group, i, by_canvas(qkv[0], group), keys_and_values[-1], mask))
             if not last:
-                x = x + layer.out(torch.cat(attended))
-                gate, up = layer.gate_up(self._normed(x)).chunk(2, dim=-1)
-                x = x + layer.down(F.silu(gate) * up)
+                x = x + self.updates.apply(i, "out", layer.out, torch.cat(attended), tuned)
+                gate, up = self.updates.apply(i, "gate_up", layer.gate_up, self._normed(x), tuned).chunk(2, dim=-1)
+                x = x + self.updates.apply(i, "down", layer.down, F.silu(gate) * up, tuned)
         return self._normed(x), [torch.stack(one, dim=1) for one in made]
 
     def token_logits(self, states: Tensor) -> Tensor:
@@ -160,10 +165,14 @@ class WriterNetwork:
         """`x` over its root mean square: half the time of `F.rms_norm`, which torch composes on a CPU."""
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.sizes.epsilon)
 
-    def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(
+        self, i: int, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor, tuned: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """`x` [tokens, hidden] -> queries, keys, values, each [tokens, heads or key_heads, head]."""
         heads, keys = self.sizes.heads, self.sizes.key_heads
-        qkv = layer.qkv(self._normed(x)).view(len(x), heads + 2 * keys, self.sizes.head)
+        qkv = self.updates.apply(i, "qkv", layer.qkv, self._normed(x), tuned).view(
+            len(x), heads + 2 * keys, self.sizes.head
+        )
         a, b = qkv[:, : heads + keys].chunk(2, dim=-1)
         rotated = torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
         return rotated[:, :heads], rotated[:, heads:], qkv[:, heads + keys :]
