@@ -63,7 +63,7 @@ class Told:
 
     def text(self, answer: str, region: Region) -> str:
         """`answer` in the place of the code, as a denoiser would have written it."""
-        return hidden_text(textwrap.indent(answer.rstrip("\n"), self.indent) + self.behind, region)
+        return hidden_text(textwrap.indent(answer, self.indent) + self.behind, region)
 
 
 def told_by(request: EditRequest, region: Region, writer: Denoiser | None) -> Told | None:

@@ -13,6 +13,7 @@ import torch
 from engine.diffusion.search import Child
 from engine.models.denoiser import CanvasLogits
 from engine.models.vocabulary import BOS, MASK
+from engine.regions import shared_ends
 from engine.work import Answers, Block, Query, Work
 from engine.writing import BELOW_CHARS
 
@@ -70,8 +71,7 @@ def look_over(reading: Reading, texts: Sequence[str]) -> Generator[Query, Answer
     was: list[float] = []
     for text in texts:
         after = work.denoiser.vocabulary.encode(text + reading.below)
-        start = shared(before, after)
-        end = shared(before[start:][::-1], after[start:][::-1])
+        start, end = shared_ends(before, after)
         canvas = (BOS, *after[: len(after) - end + AFTER])[: work.denoiser.max_canvas]
         canvases.append(canvas)
         rows.append(tuple(range(start + 1, len(canvas))))
@@ -101,8 +101,3 @@ def plausible(writing: Work, work: Work, block: str, made: Sequence[Child]) -> B
         if gained >= DOUBTFUL and len(canvas) <= work.denoiser.max_canvas:
             children.append(Child((sum(reading.likely) + gained) / len(reading.ids), canvas))
     return children
-
-
-def shared(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens both begin with."""
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

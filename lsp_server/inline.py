@@ -36,20 +36,20 @@ async def inline_completions(server: RedraftServer, params: lsp.InlineCompletion
         return lsp.InlineCompletionList([])
     at = document.offset(params.position)
     automatic = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Automatic
-    chosen = chosen_word(document, params)
+    chosen = chosen_word(params)
+    word, here = (chosen.text, chosen.range) if chosen else ("", lsp.Range(params.position, params.position))
+    start = document.offset(here.start)
     shown = None if chosen or not automatic else server.shown.get(document.uri)  # else others are wanted
     texts = wanted(document, at, typed_on(shown, document, at))
     if not texts:
-        texts = wanted(document, at, await filled(server, document, at, automatic, chosen))
-    word, here = chosen.text if chosen else "", chosen.range if chosen else lsp.Range(params.position, params.position)
-    start = document.offset(here.start)
+        texts = wanted(document, at, await filled(server, document, at, automatic, document.text[:start] + word))
     whole = tuple(word + text for text in texts)
     if texts:
         server.shown[document.uri] = Shown(start, document.text[:start] + document.text[at:], whole)
     return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here) for text in whole])
 
 
-def chosen_word(document: Document, params: lsp.InlineCompletionParams) -> lsp.SelectedCompletionInfo | None:
+def chosen_word(params: lsp.InlineCompletionParams) -> lsp.SelectedCompletionInfo | None:
     """What is selected in the list that is open at the cursor: only what goes on from there can be shown beside it."""
     chosen = params.context.selected_completion_info
     if chosen is None or chosen.range.end != params.position or chosen.range.start.line != params.position.line:
@@ -78,11 +78,10 @@ def wanted(document: Document, at: int, texts: tuple[str, ...]) -> tuple[str, ..
     return tuple(text for text in texts if text.strip() and not document.puts_back(at, text))
 
 
-async def filled(
-    server: RedraftServer, document: Document, at: int, automatic: bool, chosen: lsp.SelectedCompletionInfo | None
-) -> tuple[str, ...]:
+async def filled(server: RedraftServer, document: Document, at: int, automatic: bool, typed: str) -> tuple[str, ...]:
     """The engine's candidates, unless the user typed on meanwhile. Nobody asked for an `automatic` one: it is a likely
-    line or nothing, and while the debounce lasts the engine reads what stands above. `chosen` counts as typed."""
+    line or nothing, and while the debounce lasts the engine reads what stands above. `typed`: the document up to the
+    cursor, as if what is chosen were typed."""
     settings, version = server.settings_of(document.uri), document.version
 
     def overtaken() -> bool:
@@ -90,8 +89,7 @@ async def filled(
 
     if not has_room(document, at):
         return ()
-    start, word = (document.offset(chosen.range.start), chosen.text) if chosen else (at, "")
-    before = server.notebooks.above(document) + document.text[:start] + word
+    before = server.notebooks.above(document) + typed
     limit, language = settings.deadline_ms, document.language
     request = EditRequest(
         "fill", before, "", document.text[at:], language, candidates=3, deadline_ms=limit, quick=automatic

@@ -56,7 +56,7 @@ def test_indentation_and_line_endings_are_the_users(denoiser: EmbeddedDenoiser, 
     texts = [candidate.text for candidate in edit(denoiser, request).candidates]
     assert own(FETCH.replace("url", "url, timeout=10")) in texts
     for line in (line for text in texts for line in text.splitlines(keepends=True)):
-        assert line.startswith(indent) or not line.strip()
+        assert line.startswith(indent) or line == eol
         assert line.endswith(eol)
 
 

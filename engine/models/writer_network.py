@@ -18,9 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from engine.models.network import Rope, attention
+from engine.models.network import Rope, attention, rotate
 from engine.models.quantised import HalfLinear, Packed
 from engine.models.updates import Updates
+
+Arrays = dict[str, NDArray[np.generic]]
+KINDS = ("qkv", "out", "gate_up", "down")  # of a layer's matrices
+NORMS = {"qkv": "attn_norm", "gate_up": "ffn_norm"}  # in front of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Strands:
 
 @dataclass(slots=True)
 class Layer:
-    """The weights of the norms in front of `qkv` and `gate_up` are multiplied into these."""
+    """A layer's `KINDS`."""
 
     qkv: HalfLinear
     out: HalfLinear
@@ -76,48 +80,27 @@ class Layer:
 
 
 class WriterNetwork:
-    def __init__(
-        self, sizes: WriterSizes, arrays: dict[str, NDArray[np.generic]], updates: Updates, device: str
-    ) -> None:
+    def __init__(self, sizes: WriterSizes, arrays: Arrays, updates: Updates, device: str) -> None:
         self.sizes, self.device, self.updates = sizes, device, updates.to(device)
         self.rope = Rope(sizes.head, sizes.rope_theta)
 
-        def vector(name: str) -> Tensor:
-            return torch.from_numpy(arrays[name].astype(np.float32))
-
-        def matrix(name: str, norm: str | None = None) -> Tensor:
-            weights = Packed.read(arrays, name).weights()
-            return weights * vector(norm) if norm else weights
-
-        def linear(i: int, kind: str, norm: str | None = None) -> HalfLinear:
-            weights = matrix(f"{i}.{kind}", f"{i}.{norm}" if norm else None)
-            return HalfLinear(weights, device)
-
         def layer(i: int) -> Layer:
-            return Layer(
-                linear(i, "qkv", "attn_norm"), linear(i, "out"), linear(i, "gate_up", "ffn_norm"), linear(i, "down")
-            )
+            return Layer(*(HalfLinear(matrix(arrays, i, kind), device) for kind in KINDS))
 
         with ThreadPoolExecutor() as pool:  # packing, most of the time, is one thread's work
             self.layers = list(pool.map(layer, range(sizes.layers)))
         self.parameters = sum(array.size for name, array in arrays.items() if name.endswith("norm"))
         self.parameters += sum(2 * array.size for name, array in arrays.items() if name.endswith(".codes"))
-        self.head = HalfLinear(matrix("embedding", "norm"), device)
-        self.embedding = matrix("embedding").half().to(device)
+        embedding = Packed.read(arrays, "embedding").weights()
+        self.head = HalfLinear(embedding * vector(arrays, "norm"), device)
+        self.embedding = embedding.half().to(device)
 
     @classmethod
     def load(cls, folder: Path, device: str) -> WriterNetwork:
         """Raises OSError, ValueError or KeyError when `folder` does not hold the writer."""
         stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         sizes = WriterSizes(**{f.name: stored[f.name] for f in fields(WriterSizes)})
-        with ThreadPoolExecutor() as pool:
-            parts = list(pool.map(read_arrays, sorted(folder.glob("weights-*.npz"))))
-        return cls(
-            sizes,
-            {name: array for part in parts for name, array in part.items()},
-            Updates.read(folder, sizes.layers),
-            device,
-        )
+        return cls(sizes, read_weights(folder), Updates.read(folder, sizes.layers), device)
 
     def read_context(self, ids: Sequence[int], known: Tensor, tuned: bool) -> Tensor:
         """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens."""
@@ -170,11 +153,9 @@ class WriterNetwork:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """`x` [tokens, hidden] -> queries, keys, values, each [tokens, heads or key_heads, head]."""
         heads, keys = self.sizes.heads, self.sizes.key_heads
-        qkv = self.updates.apply(i, "qkv", layer.qkv, self._normed(x), tuned).view(
-            len(x), heads + 2 * keys, self.sizes.head
-        )
-        a, b = qkv[:, : heads + keys].chunk(2, dim=-1)
-        rotated = torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+        qkv = self.updates.apply(i, "qkv", layer.qkv, self._normed(x), tuned)
+        qkv = qkv.view(len(x), heads + 2 * keys, self.sizes.head)
+        rotated = rotate(qkv[:, : heads + keys], cos, sin)
         return rotated[:, :heads], rotated[:, heads:], qkv[:, heads + keys :]
 
     def _attend(self, group: Strands, layer: int, q: Tensor, new: Tensor, mask: Tensor | None) -> Tensor:
@@ -194,7 +175,24 @@ class WriterNetwork:
         return heads.transpose(1, 2).reshape(n * length, -1)
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def read_weights(folder: Path) -> Arrays:
+    """All arrays of the writer in `folder`."""
+    with ThreadPoolExecutor() as pool:
+        parts = list(pool.map(read_arrays, sorted(folder.glob("weights-*.npz"))))
+    return {name: array for part in parts for name, array in part.items()}
+
+
+def matrix(arrays: Arrays, layer: int, kind: str) -> Tensor:
+    """One of `KINDS` of a layer, float32 [out, in], the norm in front of it multiplied in."""
+    weights = Packed.read(arrays, f"{layer}.{kind}").weights()
+    return weights * vector(arrays, f"{layer}.{NORMS[kind]}") if kind in NORMS else weights
+
+
+def vector(arrays: Arrays, name: str) -> Tensor:
+    return torch.from_numpy(arrays[name].astype(np.float32))
+
+
+def read_arrays(path: Path) -> Arrays:
     with np.load(path, allow_pickle=False) as file:
         return dict(file)
 

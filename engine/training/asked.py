@@ -8,7 +8,6 @@ with the code around them and the instruction `FIX` alone. Functions of the plai
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -19,7 +18,7 @@ from random import Random
 import numpy as np
 
 from engine.diffusion.mistakes import MISLEADING, attempt
-from engine.instructed import FENCE, Told
+from engine.instructed import FENCE, Told, indent_removed
 from engine.models.foreign import SHIFT
 from engine.models.vocabulary import END, Vocabulary
 from engine.models.writer import Writer
@@ -149,13 +148,12 @@ def example(kind: str, asked: Sequence[int], answer: Sequence[int]) -> Example:
 
 
 def dedented(code: str) -> str:
-    return textwrap.dedent(code.strip("\n") + "\n")
+    return indent_removed(code.strip("\n") + "\n")[1]
 
 
 def aligned(before: str, after: str) -> str:
     """`after` without the indentation that `before` shares."""
-    lines = before.strip("\n").split("\n")
-    shared = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+    shared = len(indent_removed(before)[0])
     cut = [line[shared:] if not line[:shared].strip() else line.lstrip() for line in after.strip("\n").split("\n")]
     return "\n".join(cut) + "\n" if after.strip() else ""
 

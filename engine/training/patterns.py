@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.diffusion import forms
 from engine.diffusion.patterns import PIECE, fragments
+from engine.regions import shared_ends
 from engine.training.corpus import batched_records, edit_files
 
 LINES = 3  # of a hunk, at most
@@ -84,9 +85,7 @@ def short_hunks(edits: Path) -> Iterator[dict[str, str]]:
 
 def changes(before: Sequence[str], after: Sequence[str]) -> Iterator[Change]:
     """The smallest change between two lists of pieces, without and with context; nothing when it is large."""
-    shared = min(len(before), len(after))
-    head = next((i for i in range(shared) if before[i] != after[i]), shared)
-    tail = next((i for i in range(shared - head) if before[-1 - i] != after[-1 - i]), shared - head)
+    head, tail = shared_ends(before, after)
     old, new = before[head : len(before) - tail], after[head : len(after) - tail]
     if len(old) > CHANGED[0] or len(new) > CHANGED[1]:
         return

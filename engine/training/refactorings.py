@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from random import Random
 
+from engine.training.trees import Expressions, Function, Parts, Statements, filled
+
 Change = tuple[str, str, str]  # instruction, before, after
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 Words = tuple[str, ...]
 Undo = Callable[[Function, Random], Words | None]
-Parts = dict[str, ast.AST | list[ast.stmt]]
 LONGEST_LINES = 14
 START = re.compile(r"^( *)((?:@.*\n\1)*)(?:async )?def \w+\(", re.MULTILINE)
 NAMES = ("data", "items", "value", "result", "total", "count", "name", "path", "text", "node", "index", "key", "other")
@@ -128,16 +128,19 @@ def f_string(function: Function, rng: Random) -> Words | None:
 
 
 def with_format(parts: list[ast.expr]) -> ast.expr:
-    text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
-    values = [part.value for part in parts if isinstance(part, ast.FormattedValue)]
-    return ast.Call(ast.Attribute(ast.Constant(text), "format", ast.Load()), values, [])
+    text, values = holes(parts, "{}")
+    return ast.Call(ast.Attribute(text, "format", ast.Load()), values, [])
 
 
 def with_percent(parts: list[ast.expr]) -> ast.expr:
-    text = "".join(str(part.value) if isinstance(part, ast.Constant) else "%s" for part in parts)
-    values = [part.value for part in parts if isinstance(part, ast.FormattedValue)]
-    right = values[0] if len(values) == 1 else ast.Tuple(values, ast.Load())
-    return ast.BinOp(ast.Constant(text), ast.Mod(), right)
+    text, values = holes(parts, "%s")
+    return ast.BinOp(text, ast.Mod(), values[0] if len(values) == 1 else ast.Tuple(values, ast.Load()))
+
+
+def holes(parts: list[ast.expr], sign: str) -> tuple[ast.Constant, list[ast.expr]]:
+    """An f-string's text with `sign` where its values stand, and these."""
+    text = "".join(str(part.value) if isinstance(part, ast.Constant) else sign for part in parts)
+    return ast.Constant(text), [part.value for part in parts if isinstance(part, ast.FormattedValue)]
 
 
 def with_plus(parts: list[ast.expr]) -> ast.expr:
@@ -370,60 +373,6 @@ def message(function: Function, rng: Random) -> Words | None:
             function.body.remove(node)
             return "print" if called == "print" else "log", names[-1] if names else "a message"
     return None
-
-
-class Expressions(ast.NodeTransformer):
-    """Puts what is `made` in the place of expressions of one kind, where something is."""
-
-    def __init__(self, kind: type[ast.expr], made: Callable[[ast.AST], ast.expr | None]) -> None:
-        self.kind, self.made, self.count = kind, made, 0
-
-    def replaced(self, function: Function) -> bool:
-        self.visit(function)
-        return self.count > 0
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        node = super().generic_visit(node)
-        new = self.made(node) if isinstance(node, self.kind) else None
-        self.count += new is not None
-        return new or node
-
-
-class Statements(ast.NodeTransformer):
-    """Puts what is `made` in the place of the first statement of which something is."""
-
-    def __init__(self, made: Callable[[ast.stmt], list[ast.stmt] | None]) -> None:
-        self.made, self.done = made, False
-
-    def replaced(self, function: Function) -> bool:
-        function.body = [made for node in function.body for made in self.instead(node)]
-        return self.done
-
-    def instead(self, node: ast.stmt) -> list[ast.stmt]:
-        new = None if self.done else self.made(node)
-        if new is not None:
-            self.done = True
-            return new
-        for field in ("body", "orelse", "finalbody"):
-            inner = getattr(node, field, None)
-            if isinstance(inner, list):
-                setattr(node, field, [made for one in inner for made in self.instead(one)])
-        return [node]
-
-
-def filled(template: str, parts: Parts) -> list[ast.stmt]:
-    """The statements of `template`, the names of `parts` in it replaced by these."""
-
-    class Fill(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.AST:
-            part = parts.get(node.id)
-            return deepcopy(part) if isinstance(part, ast.AST) else node
-
-        def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
-            part = parts.get(node.value.id) if isinstance(node.value, ast.Name) else None
-            return part if isinstance(part, list) else self.generic_visit(node)
-
-    return Fill().visit(ast.parse(template)).body
 
 
 KINDS: dict[Undo, Words] = {
