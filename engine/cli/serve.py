@@ -77,7 +77,10 @@ def run_stop(options: argparse.Namespace) -> int:
             raise
         stopped = False
     if not stopped and options.force:
-        stopped = kill_holder(engine_paths(engine(options).model, options.device).lock)
+        try:
+            stopped = kill_holder(engine_paths(engine(options).model, options.device).lock)
+        except OSError as error:
+            raise CommandError(f"no private runtime folder: {error}") from error
     if options.json:
         print(json.dumps({"stopped": stopped}))
     else:

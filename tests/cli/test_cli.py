@@ -143,6 +143,15 @@ def test_an_engine_that_does_not_answer_is_not_said_to_be_none(tmp_path: Path, m
     assert redraft("engine", "status").stdout.startswith("no engine is running")
 
 
+def test_a_runtime_folder_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("REDRAFT_RUNTIME_DIR", str(tmp_path / "file"))
+    for arguments in (("status",), ("stop",), ("stop", "--force")):
+        found = redraft("engine", *arguments)
+        assert (found.returncode, found.stderr.count("\n")) == (1, 1)
+        assert "no private runtime folder" in found.stderr
+
+
 def refuse(listener: socket.socket) -> None:
     while True:
         connection, _ = listener.accept()
