@@ -25,6 +25,8 @@ from engine.models.updates import Updates
 Arrays = dict[str, NDArray[np.generic]]
 KINDS = ("qkv", "out", "gate_up", "down")  # of a layer's matrices
 NORMS = {"qkv": "attn_norm", "gate_up": "ffn_norm"}  # in front of them
+GAP = 256  # positions from the first of a canvas to the first of what stands below it
+MAX_INSERT = 8  # tokens that may be missing behind one
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,10 @@ class Example:
 class Asked:
     """Draws examples, endlessly."""
 
-    def __init__(self, corpus: Path, writer: Writer, rng: Random) -> None:
-        self.writer, self.rng = writer, rng
+    def __init__(
+        self, corpus: Path, writer: Writer, rng: Random, longest_side: int = LONGEST_SIDE, longest: int = LONGEST
+    ) -> None:
+        self.writer, self.rng, self.longest_side, self.longest = writer, rng, longest_side, longest
         self.vocabulary = Vocabulary.load(corpus / "tokenizer.json")
         self.tokens = np.load(corpus / "train.tokens.npy", mmap_mode="r")
         self.edit_tokens = np.load(corpus / "edits.tokens.npy", mmap_mode="r")
@@ -63,7 +65,7 @@ class Asked:
         while True:
             (kind,) = self.rng.choices(list(SHARES), list(SHARES.values()))
             made = None
-            while made is None or len(made.ids) > LONGEST:
+            while made is None or len(made.ids) > self.longest:
                 made = getattr(self, kind)()
             yield made
 
@@ -140,7 +142,7 @@ class Asked:
     def short(self, before: str, after: str) -> bool:
         """Whether this is a change, and small enough."""
         longest = max(len(self.writer.vocabulary.encode(side)) for side in (before, after))
-        return before.strip() != after.strip() and longest <= LONGEST_SIDE
+        return before.strip() != after.strip() and longest <= self.longest_side
 
 
 def example(kind: str, asked: Sequence[int], answer: Sequence[int]) -> Example:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.diffusion.forward import NoiseMix
+from engine.training.base import BaseConfig, train_base
 from engine.training.corpus import CorpusConfig, build_corpus
 from engine.training.examples import StreamConfig
 from engine.training.trainer import StageConfig, train
@@ -27,12 +28,14 @@ class ConfigError(Exception):
 
 
 def run_stage(stage: str, path: Path) -> None:
-    """Runs `corpus`, `writer` or a stage of the curriculum, from the TOML file at `path`.
+    """Runs `corpus`, `base`, `writer` or a stage of the curriculum, from the TOML file at `path`.
 
     Raises ConfigError, CheckpointError."""
     tree = read(path)
     if stage == "corpus":
         build_corpus(build(CorpusConfig, tree, path))
+    elif stage == "base":
+        train_base(build(BaseConfig, tree, path))
     elif stage == "writer":
         tune(build(TuneConfig, tree, path))
     else:

@@ -53,8 +53,7 @@ class Source:
         if config.edits:
             self.edit_tokens: npt.NDArray[np.uint16] = np.load(config.corpus / "edits.tokens.npy", mmap_mode="r")
             self.edit_offsets: npt.NDArray[np.int64] = np.load(config.corpus / "edits.offsets.npy", mmap_mode="r")
-        self.starts_line = np.zeros(self.vocabulary.size, dtype=bool)
-        self.starts_line[[i for i in range(self.vocabulary.size) if self.vocabulary.decode([i])[:1] == "\n"]] = True
+        self.starts_line = starting_lines(self.vocabulary)
 
     def draw(self, length: int) -> list[int]:
         at = self.rng.randrange(len(self.tokens) - length)
@@ -109,11 +108,15 @@ class Source:
         noisy = [walk_back(noise_span(clean, c.noise, make, self.rng), self.rng) for _ in range(c.canvases)]
         return SpanExample(Context((), tuple(prefix), tuple(suffix)), noisy)
 
+    def edit(self) -> list[list[int]]:
+        """Subject, prefix, before, after and suffix of a real edit."""
+        bounds = self.edit_offsets[self.rng.randrange(len(self.edit_offsets))].tolist()
+        return [self.edit_tokens[a:b].tolist() for a, b in pairwise(bounds)]
+
     def real_edit(self) -> SpanExample | None:
         """An edit somebody made: before is the noise, after the clean text, the subject the instruction."""
         c = self.config
-        bounds = self.edit_offsets[self.rng.randrange(len(self.edit_offsets))].tolist()
-        subject, prefix, before, after, suffix = (self.edit_tokens[a:b].tolist() for a, b in pairwise(bounds))
+        subject, prefix, before, after, suffix = self.edit()
         if max(len(before), len(after)) > c.longest_span:
             return None
         instruction = () if self.rng.random() < c.instruction_dropout else tuple(subject[:40])
@@ -121,6 +124,11 @@ class Source:
         noisy = [walk_back(Noisy([BOS, *before], align(before, after)), self.rng)]
         noisy += [walk_back(noise_span(after, c.noise, make, self.rng), self.rng) for _ in range(c.canvases - 1)]
         return SpanExample(Context(instruction, tuple(prefix[-c.prefix :]), tuple(suffix[: c.suffix])), noisy)
+
+
+def starting_lines(vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:
+    """Which tokens begin with a newline."""
+    return np.array([vocabulary.decode([token])[:1] == "\n" for token in range(vocabulary.size)])
 
 
 def after_last(tokens: list[int], mark: int) -> list[int]:
