@@ -123,14 +123,10 @@ class Writer(Denoiser):
         """Keys and values of a context; of one that begins like an earlier one only the rest is read."""
         if (ids, ()) in self._contexts:
             return self._contexts[ids, ()]
-        shared, states = 0, self.network.nothing()
-        for (other, _), kept in self._contexts.items():
-            count = common(ids, other)
-            if count > shared:
-                shared, states = count, kept
-        if shared == len(ids):
-            return states[:, :, :, :shared]
-        states = self.network.read_context(ids, states[:, :, :, :shared], self._is_conversation(ids))
+        known = self._contexts.beginning(ids, self.network.nothing())
+        if known.shape[3] == len(ids):
+            return known
+        states = self.network.read_context(ids, known, self._is_conversation(ids))
         self._contexts.keep((ids, ()), states)
         return states
 
@@ -148,10 +144,11 @@ class Writer(Denoiser):
 
 
 class KeptStates(OrderedDict[tuple[Ids, Ids], Tensor]):
-    """Keys and values by what was read, those longest unused dropped beyond `CACHED` bytes."""
+    """Keys and values by what was read, those longest unused dropped beyond `most` bytes, `CACHED` unless told."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         super().__init__()
+        self._most = CACHED if most is None else most
         self._sizes: dict[tuple[Ids, Ids], int] = {}
         self._bytes = 0
 
@@ -161,9 +158,18 @@ class KeptStates(OrderedDict[tuple[Ids, Ids], Tensor]):
             self[key] = states
             self._sizes[key] = states.nbytes if size is None else size
             self._bytes += self._sizes[key]
-        while self._bytes > CACHED and len(self) > 1:
+        while self._bytes > self._most and len(self) > 1:
             oldest, _ = self.popitem(last=False)
             self._bytes -= self._sizes.pop(oldest)
+
+    def beginning(self, ids: Ids, nothing: Tensor) -> Tensor:
+        """Of as many of the first `ids` as anything kept begins with; `nothing`: of none."""
+        shared, states = 0, nothing
+        for (other, _), kept in self.items():
+            count = common(ids, other)
+            if count > shared:
+                shared, states = count, kept
+        return states[:, :, :, :shared]
 
     def __getitem__(self, key: tuple[Ids, Ids]) -> Tensor:
         self.move_to_end(key)

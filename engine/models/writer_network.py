@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from engine.models.network import Rope, attention, rotate
 from engine.models.quantised import HalfLinear, Packed
 from engine.models.updates import Updates
+from engine.models.vocabulary import DEL, RESERVED
 
 Arrays = dict[str, NDArray[np.generic]]
 KINDS = ("qkv", "out", "gate_up", "down")  # of a layer's matrices
@@ -49,21 +50,27 @@ class Strands:
     """Canvases over one context that were left at the same length. `context` [layers, 2, key_heads, c, head]: keys,
     rotated already, and values; `read` [n, layers, 2, key_heads, r, head]: those of what was read of each canvas
     before; `ids` [n, new]: what is to be read now, padded at the end with anything; `tuned`: a conversation, which is
-    read with the updates that tuning learned."""
+    read with the updates that tuning learned; `positions` [new], None: behind all that was read; `real` [n, new]: of
+    canvases that are read both ways, what is no padding, None: they are read causally."""
 
     context: Tensor
     read: Tensor
     ids: Tensor
     tuned: bool = False
+    positions: Tensor | None = None
+    real: Tensor | None = None
 
-    @property
-    def start(self) -> int:
-        """Position of the first new token."""
-        return self.context.shape[3] + self.read.shape[4]
+    def places(self) -> Tensor:
+        """Positions [n * new] of the new tokens."""
+        start = self.context.shape[3] + self.read.shape[4]
+        own = start + torch.arange(self.ids.shape[1]) if self.positions is None else self.positions
+        return own.repeat(len(self.ids))
 
     def mask(self, shared: int) -> Tensor | None:
         """Where a new token may look of what was read of its canvas, itself included, for `shared` heads that are
         laid one after the other; None: everywhere."""
+        if self.real is not None:
+            return None if self.real.all() else self.real[:, None, None]
         new, read = self.ids.shape[1], self.read.shape[4]
         if new == 1:
             return None
@@ -81,7 +88,37 @@ class Layer:
     down: HalfLinear
 
 
+@dataclass(slots=True)
+class Denoising:
+    """The heads of a network that denoises, besides the writer's: `delete` [hidden] tells <del>, `inserts` [MAX_INSERT
+    + 1, hidden] and `bias` [MAX_INSERT + 1] how many tokens are missing. The norm in front is multiplied in."""
+
+    delete: Tensor
+    inserts: Tensor
+    bias: Tensor
+
+    @classmethod
+    def read(cls, arrays: Arrays, device: str) -> Denoising:
+        """Raises KeyError when a part is missing."""
+        norm = vector(arrays, "norm")
+        delete = vector(arrays, "reserved")[DEL] * norm
+        inserts = vector(arrays, "insert.weight") * norm
+        return cls(delete.to(device), inserts.to(device), vector(arrays, "insert.bias").to(device))
+
+    def token_logits(self, states: Tensor, own: Tensor) -> Tensor:
+        """`own` [n, tokens of the model] with the reserved tokens in front, which nobody predicts except <del>."""
+        reserved = torch.full((len(states), len(RESERVED)), -torch.inf, device=states.device)
+        reserved[:, DEL] = states @ self.delete
+        return torch.cat((reserved, own), dim=1)
+
+    def insert_logits(self, states: Tensor) -> Tensor:
+        return F.linear(states, self.inserts, self.bias)
+
+
 class WriterNetwork:
+    """Token ids are the model's own. Where it denoises (`denoising`), those below zero are the reserved tokens, whose
+    rows of the embedding come last."""
+
     def __init__(self, sizes: WriterSizes, arrays: Arrays, updates: Updates, device: str) -> None:
         self.sizes, self.device, self.updates = sizes, device, updates.to(device)
         self.rope = Rope(sizes.head, sizes.rope_theta)
@@ -95,6 +132,10 @@ class WriterNetwork:
         self.parameters += sum(2 * array.size for name, array in arrays.items() if name.endswith(".codes"))
         embedding = Packed.read(arrays, "embedding").weights()
         self.head = HalfLinear(embedding * vector(arrays, "norm"), device)
+        self.denoising = Denoising.read(arrays, device) if "reserved" in arrays else None
+        if self.denoising is not None:
+            embedding = torch.cat((embedding, vector(arrays, "reserved")))
+            self.parameters += sum(arrays[name].size for name in ("reserved", "insert.weight", "insert.bias"))
         self.embedding = embedding.half().to(device)
 
     @classmethod
@@ -104,10 +145,15 @@ class WriterNetwork:
         sizes = WriterSizes(**{f.name: stored[f.name] for f in fields(WriterSizes)})
         return cls(sizes, read_weights(folder), Updates.read(folder, sizes.layers), device)
 
-    def read_context(self, ids: Sequence[int], known: Tensor, tuned: bool) -> Tensor:
-        """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens."""
-        fresh = torch.tensor([ids[known.shape[3] :]], dtype=torch.long, device=self.device)
-        _, (made,) = self.read([Strands(known, self.nothing()[None], fresh, tuned)], wanted=False)
+    def read_context(
+        self, ids: Sequence[int], known: Tensor, tuned: bool, positions: Sequence[int] | None = None
+    ) -> Tensor:
+        """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens;
+        `positions`: of all its tokens, None: from 0 on."""
+        start = known.shape[3]
+        fresh = torch.tensor([ids[start:]], dtype=torch.long, device=self.device)
+        places = None if positions is None else torch.tensor(positions[start:])
+        _, (made,) = self.read([Strands(known, self.nothing()[None], fresh, tuned, places)], wanted=False)
         return torch.cat((known, made[0]), dim=3)
 
     def nothing(self) -> Tensor:
@@ -119,8 +165,7 @@ class WriterNetwork:
         [n, layers, 2, key_heads, new, head] of what it read. `wanted`: whether anybody looks at the states."""
         ids = torch.cat([group.ids.flatten() for group in groups])
         sizes = [group.ids.numel() for group in groups]
-        places = [group.start + torch.arange(group.ids.shape[1]).repeat(len(group.ids)) for group in groups]
-        cos, sin = self.rope(torch.cat(places)[None].to(self.device))
+        cos, sin = self.rope(torch.cat([group.places() for group in groups])[None].to(self.device))
         cos, sin = cos[0, :, 0], sin[0, :, 0]
         x = self.embedding[ids].float()
         tuned = None  # [tokens, 1]: 1 where the updates count
@@ -161,7 +206,7 @@ class WriterNetwork:
         return rotated[:, :heads], rotated[:, heads:], qkv[:, heads + keys :]
 
     def _attend(self, group: Strands, layer: int, q: Tensor, new: Tensor, mask: Tensor | None) -> Tensor:
-        """`q` [n, heads, new, head] over the context, what was read before and, causally, what is `new`
+        """`q` [n, heads, new, head] over the context, what was read before and, as `mask` allows, what is `new`
         [n, 2, key_heads, new, head] -> [n * new, hidden]. Heads that share keys are laid one after the other."""
         n, _, length, _ = q.shape
         folded = q.unflatten(1, (self.sizes.key_heads, -1)).flatten(2, 3)  # [n, key_heads, shared * new, head]
