@@ -155,28 +155,10 @@ class EmbeddedDenoiser(Denoiser):
         if written and self._writer is not None:
             for place, logits in zip(written, self._writer.denoise([items[i] for i in written]), strict=True):
                 answers[place] = logits
-        for places in self._passes(items):
+        for places in passes(items, self._pass_tokens):
             for place, logits in zip(places, self._pass([items[i] for i in places]), strict=True):
                 answers[place] = logits
         return cast("list[CanvasLogits]", answers)
-
-    def _passes(self, items: Sequence[CanvasItem]) -> Iterator[list[int]]:
-        """Indices of `items`, those that go well together side by side, in passes of bounded size."""
-        contexts = {context: i for i, context in enumerate(dict.fromkeys(item.context for item in items))}
-        order = sorted(
-            (i for i, item in enumerate(items) if not item.context.ordered),
-            key=lambda i: (contexts[items[i].context], items[i].rows is None, len(items[i].canvas)),
-        )
-        taken: list[int] = []
-        tokens = 0
-        for i in order:
-            tokens += len(items[i].canvas)
-            if taken and tokens > self._pass_tokens:
-                yield taken
-                taken, tokens = [], len(items[i].canvas)
-            taken.append(i)
-        if taken:
-            yield taken
 
     def _pass(self, items: Sequence[CanvasItem]) -> list[CanvasLogits]:
         """One forward pass. Items of one context must stand together."""
@@ -216,6 +198,26 @@ class EmbeddedDenoiser(Denoiser):
         while self._bytes > self._cache_bytes and len(self._contexts) > 1:
             self._bytes -= key_value_bytes(self._contexts.popitem(last=False)[1])
         return encoded
+
+
+def passes(items: Sequence[CanvasItem], most: int) -> Iterator[list[int]]:
+    """Indices of those `items` that no writer answers, such as go well together side by side, in passes of at most
+    `most` tokens or one canvas."""
+    contexts = {context: i for i, context in enumerate(dict.fromkeys(item.context for item in items))}
+    order = sorted(
+        (i for i, item in enumerate(items) if not item.context.ordered),
+        key=lambda i: (contexts[items[i].context], items[i].rows is None, len(items[i].canvas)),
+    )
+    taken: list[int] = []
+    tokens = 0
+    for i in order:
+        tokens += len(items[i].canvas)
+        if taken and tokens > most:
+            yield taken
+            taken, tokens = [], len(items[i].canvas)
+        taken.append(i)
+    if taken:
+        yield taken
 
 
 def padded(lists: Sequence[Sequence[int]]) -> Tensor:

@@ -84,6 +84,15 @@ class BaseNetwork(nn.Module):
         """Mean losses, nats: of the tokens to be told, of the insert counts."""
         reserved, own = self.embedding.split((len(RESERVED), self.sizes.vocab_size))
         embedding = torch.cat((reserved, self.rounded(own))).to(dtype)
+        x = self.states(rows, embedding)
+        told, counted = rows.labels != IGNORE, rows.inserts != IGNORE
+        tokens = F.linear(x[told], embedding).float()
+        inserts = F.linear(x[counted].float(), self.insert_weight, self.insert_bias)
+        return mean_loss(tokens, rows.labels[told]), mean_loss(inserts, rows.inserts[counted])
+
+    def states(self, rows: Rows, embedding: Tensor) -> Tensor:
+        """Normalised last states [rows, length, hidden], in the precision of `embedding` [reserved and own, hidden]."""
+        dtype = embedding.dtype
         x = F.embedding(rows.ids, embedding)
         cos, sin = (t[:, :, 0].to(dtype) for t in self.rope(rows.positions))
         mask = rows.allowed()
@@ -91,11 +100,7 @@ class BaseNetwork(nn.Module):
             weights = [self.rounded(self.matrices[f"{i}_{kind}"]).to(dtype) for kind in KINDS]
             norms = [self.norms[f"{i}_{name}"] for name in NORMS.values()]
             x = self.layer(x, weights, norms, cos, sin, mask, self.sizes)
-        x = normed(x, self.norm, self.sizes.epsilon)
-        told, counted = rows.labels != IGNORE, rows.inserts != IGNORE
-        tokens = F.linear(x[told], embedding).float()
-        inserts = F.linear(x[counted].float(), self.insert_weight, self.insert_bias)
-        return mean_loss(tokens, rows.labels[told]), mean_loss(inserts, rows.inserts[counted])
+        return normed(x, self.norm, self.sizes.epsilon)
 
     def arrays(self) -> Arrays:
         """As the writer's weights are stored."""

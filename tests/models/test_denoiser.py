@@ -8,7 +8,7 @@ import torch
 from engine.editing import warm_context
 from engine.messages import EditRequest
 from engine.models import denoiser as module
-from engine.models.denoiser import CanvasItem, Context, EmbeddedDenoiser
+from engine.models.denoiser import CanvasItem, Context, EmbeddedDenoiser, passes
 from engine.models.vocabulary import BOS, MASK
 
 PREFIX = "import os\n\n\ndef size(path):\n"
@@ -59,9 +59,7 @@ def test_passes_are_bounded_and_keep_the_order(denoiser: EmbeddedDenoiser, monke
     items = make_items(denoiser)
     expected = denoiser.denoise(items)
     monkeypatch.setattr(denoiser, "_pass_tokens", 20)
-    assert all(
-        len(places) == 1 or sum(len(items[i].canvas) for i in places) <= 20 for places in denoiser._passes(items)
-    )
+    assert all(len(places) == 1 or sum(len(items[i].canvas) for i in places) <= 20 for places in passes(items, 20))
     for ours, theirs in zip(denoiser.denoise(items), expected, strict=True):
         torch.testing.assert_close(ours.tokens, theirs.tokens, atol=1e-4, rtol=1e-4)
 
