@@ -19,7 +19,8 @@ from engine.models.room import check_room, no_room
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "weights" / "small"
 WRITER = EMBEDDED.with_name("base")
-Kind = Literal["embedded", "masked-lm", "diffusion-gemma", "remote-code"]
+Kind = Literal["embedded", "base", "masked-lm", "diffusion-gemma", "remote-code"]
+OURS: tuple[Kind, ...] = ("embedded", "base")  # small enough for any machine
 QUANTISING = ("bitsandbytes", "accelerate")  # packages
 NO_MEMORY = ("can't allocate", "cannot allocate", "out of memory")  # as torch, the kernel and CUDA say it
 logger = logging.getLogger("redraft.engine")
@@ -94,6 +95,10 @@ def load_folder(kind: Kind, folder: Path, device: str, choice: ModelChoice) -> D
         if folder == EMBEDDED:
             denoiser.write_with(functools.partial(load_writer, device))
         return denoiser
+    if kind == "base":
+        from engine.models.base import Base
+
+        return Base.load(folder, device)
     check_room(folder, device, choice)
     if kind == "diffusion-gemma":
         from engine.models.diffusion_gemma import DiffusionGemmaDenoiser
@@ -124,7 +129,7 @@ def check_folder(choice: ModelChoice) -> None:
     folder = Path(choice.path or EMBEDDED)
     kind = model_kind(folder)
     check_options(kind, choice)
-    if kind != "embedded":
+    if kind not in OURS:
         from engine.models.foreign import ForeignVocabulary
 
         ForeignVocabulary.read(folder)
@@ -140,6 +145,8 @@ def model_kind(folder: Path) -> Kind:
     architectures: list[str] = config.get("architectures") or []
     if model_type == "redraft-span-denoiser":
         return "embedded"
+    if model_type == "redraft-writer":
+        return "base"
     if config.get("auto_map") and family_of(config):
         return "remote-code"
     if model_type == "qwen2" and family_of(config, masks=token_id(folder, "mask_token") is not None):
@@ -181,8 +188,8 @@ def check_options(kind: Kind, choice: ModelChoice) -> None:
     """Raises EditError when the model cannot be had as it was asked for."""
     if choice.sampler and kind != "diffusion-gemma":
         raise EditError("model_unavailable", f"{choice.path} is not DiffusionGemma: leave --sampler out")
-    if choice.quantise and kind == "embedded":
-        raise EditError("model_unavailable", "the embedded model needs no --quantise: leave it out")
+    if choice.quantise and kind in OURS:
+        raise EditError("model_unavailable", f"the {kind} model needs no --quantise: leave it out")
     if choice.quantise and not all(map(find_spec, QUANTISING)):
         needs = " ".join(QUANTISING)
         raise EditError("model_unavailable", f"quantised loading needs {needs}: pip install {needs}")
