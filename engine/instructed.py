@@ -1,5 +1,5 @@
-"""Rewrites as an instruction says, by the writer, which was tuned on edits in the form of a conversation
-(`engine.training.tuning`): the user's turn asks, its own holds the code.
+"""Rewrites as an instruction says, by the writer, which was trained on edits in the form of a conversation
+(`engine.training.asked`): the user's turn asks, its own holds the code.
 
 An answer is mostly a copy. So the likeliest answers depart from the copy at one place and go on as is likeliest then:
 one pass over the copy tells how likely every departure is, and the likeliest are finished together.
@@ -55,7 +55,7 @@ class Told:
         return [self.writer.turn_ends[1], *self.writer.vocabulary.encode("\n")]
 
     def asked(self, around: str = "") -> Context:
-        """What the writer answers to. `around`: what it is told of the lines around, which helps in tuning alone."""
+        """What the writer answers to. `around`: what it is told of the lines around, which helps in training alone."""
         system = [*self.begun("system", EDITOR.format(self.language)), *self.closed()]
         request = around + ASKED.format(self.language, self.instruction) + self.fenced(self.code)
         user = [*self.begun("user", request), *self.closed()]

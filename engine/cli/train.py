@@ -16,7 +16,6 @@ STAGES = {
     "order": "third stage: learn from the likeliest orders of denoising",
     "onpolicy": "fourth stage: reinforce own trajectories that end right in fewer steps",
     "base": "turn the writer into the base model, which denoises too",
-    "writer": "tune the writer to edit as asked",
     "leakage": "count the code that the packed corpus shares with the benchmarks",
     "ablate": "train twins that differ in one thing each, compare them, write table and plots",
 }

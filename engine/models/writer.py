@@ -116,8 +116,7 @@ class Writer(Denoiser):
         nothing = self.network.nothing()
         read = [self._canvases[strand.before, strand.ids[:known]] if known else nothing for strand in strands]
         context = self._read_before(strands[0].before)
-        tuned = self._is_conversation(strands[0].before)
-        return Strands(context, torch.stack(read), torch.tensor(ids, device=self.device), tuned)
+        return Strands(context, torch.stack(read), torch.tensor(ids, device=self.device))
 
     def _read_before(self, ids: Ids) -> Tensor:
         """Keys and values of a context; of one that begins like an earlier one only the rest is read."""
@@ -126,13 +125,9 @@ class Writer(Denoiser):
         known = self._contexts.beginning(ids, self.network.nothing())
         if known.shape[3] == len(ids):
             return known
-        states = self.network.read_context(ids, known, self._is_conversation(ids))
+        states = self.network.read_context(ids, known)
         self._contexts.keep((ids, ()), states)
         return states
-
-    def _is_conversation(self, before: Ids) -> bool:
-        """Its first token tells: no text holds it. So what is kept by its tokens was read with the same weights."""
-        return before[:1] == (self.turn_ends[0] - SHIFT,)
 
     def _answer(self, item: CanvasItem, own: Tensor) -> CanvasLogits:
         """`own` [rows, tokens of the model], log-probabilities."""

@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from engine.models.network import Rope, attention, rotate
 from engine.models.quantised import HalfLinear, Packed
-from engine.models.updates import Updates
 from engine.models.vocabulary import DEL, RESERVED
 
 Arrays = dict[str, NDArray[np.generic]]
@@ -44,19 +43,23 @@ class WriterSizes:
     rope_theta: float = 100_000.0
     epsilon: float = 1e-5
 
+    @classmethod
+    def read(cls, folder: Path) -> WriterSizes:
+        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        return cls(**{f.name: stored[f.name] for f in fields(cls)})
+
 
 @dataclass(slots=True)
 class Strands:
     """Canvases over one context that were left at the same length. `context` [layers, 2, key_heads, c, head]: keys,
     rotated already, and values; `read` [n, layers, 2, key_heads, r, head]: those of what was read of each canvas
-    before; `ids` [n, new]: what is to be read now, padded at the end with anything; `tuned`: a conversation, which is
-    read with the updates that tuning learned; `positions` [new], None: behind all that was read; `real` [n, new]: of
-    canvases that are read both ways, what is no padding, None: they are read causally."""
+    before; `ids` [n, new]: what is to be read now, padded at the end with anything; `positions` [new], None: behind all
+    that was read; `real` [n, new]: of canvases that are read both ways, what is no padding, None: they are read
+    causally."""
 
     context: Tensor
     read: Tensor
     ids: Tensor
-    tuned: bool = False
     positions: Tensor | None = None
     real: Tensor | None = None
 
@@ -119,8 +122,8 @@ class WriterNetwork:
     """Token ids are the model's own. Where it denoises (`denoising`), those below zero are the reserved tokens, whose
     rows of the embedding come last."""
 
-    def __init__(self, sizes: WriterSizes, arrays: Arrays, updates: Updates, device: str) -> None:
-        self.sizes, self.device, self.updates = sizes, device, updates.to(device)
+    def __init__(self, sizes: WriterSizes, arrays: Arrays, device: str) -> None:
+        self.sizes, self.device = sizes, device
         self.rope = Rope(sizes.head, sizes.rope_theta)
 
         def layer(i: int) -> Layer:
@@ -141,19 +144,17 @@ class WriterNetwork:
     @classmethod
     def load(cls, folder: Path, device: str) -> WriterNetwork:
         """Raises OSError, ValueError or KeyError when `folder` does not hold the writer."""
-        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        sizes = WriterSizes(**{f.name: stored[f.name] for f in fields(WriterSizes)})
-        return cls(sizes, read_weights(folder), Updates.read(folder, sizes.layers), device)
+        return cls(WriterSizes.read(folder), read_weights(folder), device)
 
     def read_context(
-        self, ids: Sequence[int], known: Tensor, tuned: bool, positions: Sequence[int] | None = None
+        self, ids: Sequence[int], known: Tensor, tuned: bool = False, positions: Sequence[int] | None = None
     ) -> Tensor:
-        """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens;
-        `positions`: of all its tokens, None: from 0 on."""
+        """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens; `tuned`: no
+        longer counts, but `engine.models.base` passes it; `positions`: of all its tokens, None: from 0 on."""
         start = known.shape[3]
         fresh = torch.tensor([ids[start:]], dtype=torch.long, device=self.device)
         places = None if positions is None else torch.tensor(positions[start:])
-        _, (made,) = self.read([Strands(known, self.nothing()[None], fresh, tuned, places)], wanted=False)
+        _, (made,) = self.read([Strands(known, self.nothing()[None], fresh, places)], wanted=False)
         return torch.cat((known, made[0]), dim=3)
 
     def nothing(self) -> Tensor:
@@ -168,13 +169,10 @@ class WriterNetwork:
         cos, sin = self.rope(torch.cat([group.places() for group in groups])[None].to(self.device))
         cos, sin = cos[0, :, 0], sin[0, :, 0]
         x = self.embedding[ids].float()
-        tuned = None  # [tokens, 1]: 1 where the updates count
-        if any(group.tuned for group in groups):
-            tuned = torch.cat([torch.full((group.ids.numel(), 1), float(group.tuned)) for group in groups]).to(x.device)
         masks = [group.mask(self.sizes.heads // self.sizes.key_heads) for group in groups]
         made: list[list[Tensor]] = [[] for _ in groups]
         for i, layer in enumerate(self.layers):
-            q, k, v = self._project(i, layer, x, cos, sin, tuned)
+            q, k, v = self._project(layer, x, cos, sin)
             attended: list[Tensor] = []
             parts = zip(groups, masks, made, q.split(sizes), k.split(sizes), v.split(sizes), strict=True)
             last = i == len(self.layers) - 1 and not wanted
@@ -183,9 +181,9 @@ class WriterNetwork:
                 if not last:
                     attended.append(self._attend(group, i, by_canvas(qkv[0], group), keys_and_values[-1], mask))
             if not last:
-                x = x + self.updates.apply(i, "out", layer.out, torch.cat(attended), tuned)
-                gate, up = self.updates.apply(i, "gate_up", layer.gate_up, self._normed(x), tuned).chunk(2, dim=-1)
-                x = x + self.updates.apply(i, "down", layer.down, F.silu(gate) * up, tuned)
+                x = x + layer.out(torch.cat(attended))
+                gate, up = layer.gate_up(self._normed(x)).chunk(2, dim=-1)
+                x = x + layer.down(F.silu(gate) * up)
         return self._normed(x), [torch.stack(one, dim=1) for one in made]
 
     def token_logits(self, states: Tensor) -> Tensor:
@@ -195,13 +193,10 @@ class WriterNetwork:
         """`x` over its root mean square: half the time of `F.rms_norm`, which torch composes on a CPU."""
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.sizes.epsilon)
 
-    def _project(
-        self, i: int, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor, tuned: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """`x` [tokens, hidden] -> queries, keys, values, each [tokens, heads or key_heads, head]."""
         heads, keys = self.sizes.heads, self.sizes.key_heads
-        qkv = self.updates.apply(i, "qkv", layer.qkv, self._normed(x), tuned)
-        qkv = qkv.view(len(x), heads + 2 * keys, self.sizes.head)
+        qkv = layer.qkv(self._normed(x)).view(len(x), heads + 2 * keys, self.sizes.head)
         rotated = rotate(qkv[:, : heads + keys], cos, sin)
         return rotated[:, :heads], rotated[:, heads:], qkv[:, heads + keys :]
 

@@ -1,8 +1,8 @@
-"""Edits that somebody asked for, to tune the writer on: what it reads, and from where on it is to learn.
+"""Edits that somebody asked for, to train the base model on: what it reads, and from where on it is to learn.
 
-Three sources. Real edits: those whose subject names what changed, with the subject as the instruction; small fixes,
+Two sources. Real edits: those whose subject names what changed, with the subject as the instruction; small fixes,
 with the code around them and the instruction `FIX` alone. Functions of the plain corpus that do what one may ask for
-(`engine.training.refactorings`), and what they were before. And plain code, so that the writer forgets nothing.
+(`engine.training.refactorings`), and what they were before.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import numpy as np
 from engine.diffusion.mistakes import MISLEADING, attempt
 from engine.instructed import FENCE, Told, indent_removed
 from engine.models.foreign import SHIFT
-from engine.models.vocabulary import END, Vocabulary
+from engine.models.vocabulary import Vocabulary
 from engine.models.writer import Writer
 from engine.training.refactorings import asked_for
 
-LONGEST_SIDE = 56  # tokens of the code before and after
-LONGEST = 288  # tokens of an example
+LONGEST_SIDE = 110  # tokens of the code before and after
+LONGEST = 480  # tokens of an example
 ABOVE_CHARS, BELOW_CHARS = 320, 120  # of the code around a fix
 ALIKE = 0.6  # share of a fix's characters that stay
-PLAIN = 192  # tokens of plain code
+LINES = 384  # tokens of the corpus of which a few lines are broken
 PIECE = 20_000  # tokens of the corpus that functions are looked for in
-SHARES = {"fix": 0.36, "injected": 0.08, "told": 0.2, "refactoring": 0.31, "plain": 0.05}
+SHARES = {"fix": 0.36, "injected": 0.08, "told": 0.2, "refactoring": 0.31}
 FIX = "Fix the bug"
 ABOVE, BELOW = "The code above it:\n", "The code below it:\n"
 WORD = re.compile(r"[A-Za-z]{4,}")
@@ -51,10 +51,8 @@ class Example:
 class Asked:
     """Draws examples, endlessly."""
 
-    def __init__(
-        self, corpus: Path, writer: Writer, rng: Random, longest_side: int = LONGEST_SIDE, longest: int = LONGEST
-    ) -> None:
-        self.writer, self.rng, self.longest_side, self.longest = writer, rng, longest_side, longest
+    def __init__(self, corpus: Path, writer: Writer, rng: Random) -> None:
+        self.writer, self.rng = writer, rng
         self.vocabulary = Vocabulary.load(corpus / "tokenizer.json")
         self.tokens = np.load(corpus / "train.tokens.npy", mmap_mode="r")
         self.edit_tokens = np.load(corpus / "edits.tokens.npy", mmap_mode="r")
@@ -65,7 +63,7 @@ class Asked:
         while True:
             (kind,) = self.rng.choices(list(SHARES), list(SHARES.values()))
             made = None
-            while made is None or len(made.ids) > self.longest:
+            while made is None or len(made.ids) > LONGEST:
                 made = getattr(self, kind)()
             yield made
 
@@ -84,8 +82,8 @@ class Asked:
 
     def injected(self) -> Example | None:
         """A few lines of the corpus with a mistake that the forward process made in them."""
-        start = self.rng.randrange(len(self.tokens) - 2 * PLAIN)
-        lines = self.vocabulary.decode(self.tokens[start : start + 2 * PLAIN].tolist()).split("\n")[1:]
+        start = self.rng.randrange(len(self.tokens) - LINES)
+        lines = self.vocabulary.decode(self.tokens[start : start + LINES].tolist()).split("\n")[1:]
         first = self.rng.randrange(len(lines) // 3, 1 + 2 * len(lines) // 3)
         last = first + self.rng.choice((1, 1, 2, 3))
         prefix, after, suffix = ("\n".join(part) for part in (lines[:first], lines[first:last], lines[last:]))
@@ -126,13 +124,6 @@ class Asked:
             self.rng.shuffle(made)
             yield from made
 
-    def plain(self) -> Example | None:
-        start = self.rng.randrange(len(self.tokens) - PLAIN * 2)
-        tokens = self.tokens[start : start + PLAIN * 2].tolist()
-        text = self.vocabulary.decode([token for token in tokens if token != END])
-        ids = self.writer.vocabulary.encode(text[text.find("\n") :])[:PLAIN]
-        return example("plain", ids[:1], ids[1:]) if len(ids) == PLAIN else None
-
     def answered(self, kind: str, instruction: str, before: str, after: str, around: str = "") -> Example | None:
         told = Told(self.writer, "python", " ".join(instruction.split()), dedented(before), "", "")
         after = aligned(before, after)
@@ -142,7 +133,7 @@ class Asked:
     def short(self, before: str, after: str) -> bool:
         """Whether this is a change, and small enough."""
         longest = max(len(self.writer.vocabulary.encode(side)) for side in (before, after))
-        return before.strip() != after.strip() and longest <= self.longest_side
+        return before.strip() != after.strip() and longest <= LONGEST_SIDE
 
 
 def example(kind: str, asked: Sequence[int], answer: Sequence[int]) -> Example:

@@ -13,7 +13,6 @@ from engine.training.corpus import CorpusConfig, build_corpus
 from engine.training.examples import StreamConfig
 from engine.training.trainer import StageConfig, train
 from engine.training.trajectories import TrajectoryConfig
-from engine.training.tuning import TuneConfig, tune
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,7 +27,7 @@ class ConfigError(Exception):
 
 
 def run_stage(stage: str, path: Path) -> None:
-    """Runs `corpus`, `base`, `writer` or a stage of the curriculum, from the TOML file at `path`.
+    """Runs `corpus`, `base` or a stage of the curriculum, from the TOML file at `path`.
 
     Raises ConfigError, CheckpointError."""
     tree = read(path)
@@ -36,8 +35,6 @@ def run_stage(stage: str, path: Path) -> None:
         build_corpus(build(CorpusConfig, tree, path))
     elif stage == "base":
         train_base(build(BaseConfig, tree, path))
-    elif stage == "writer":
-        tune(build(TuneConfig, tree, path))
     else:
         train(stage_config(stage, tree, path))
 

@@ -26,7 +26,6 @@ SHARES = {"edit": 0.27, "span": 0.2, "window": 0.05, "asked": 0.44, "plain": 0.0
 READ_ALONG = 0.15  # chance that a token of the context is to be told, too
 UNSEEN_SUFFIX = 0.15  # share of contexts without what stands below, as for a completion
 PLAIN = 480  # tokens of plain code
-LONGEST_SIDE, LONGEST = 110, 480  # tokens of code that somebody asks to be edited, and of all of it
 NOISE = NoiseMix(masks=0.35, mistakes=0.35, random_edits=0.06, sprinkle=0.4)
 
 
@@ -69,7 +68,7 @@ class Documents:
         self.writer = Writer.load(config.writer)
         stream = StreamConfig(config.corpus, NOISE, windows=0.0, edits=1.0, window=320, longest_span=100)
         self.source = WriterSource(stream, self.writer.vocabulary)
-        self.asked = Asked(config.corpus, self.writer, self.source.rng, LONGEST_SIDE, LONGEST)
+        self.asked = Asked(config.corpus, self.writer, self.source.rng)
         self.make: dict[str, Callable[[], Document | None]] = {
             "edit": lambda: self.in_context(self.source.real_edit()),
             "span": lambda: self.in_context(self.source.span()),

@@ -1,65 +1,20 @@
-"""What the writer is tuned on, and that tuning learns, is stored and comes back."""
+"""Edits that somebody asked for: what is made of functions, and what is asked and answered."""
 
 from __future__ import annotations
 
 import ast
-import json
-import shutil
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import pytest
-import torch
 
 from engine.instructed import FENCE
-from engine.models.denoiser import CanvasItem, Context
 from engine.models.foreign import SHIFT
-from engine.models.loading import WRITER
-from engine.models.updates import Updates
-from engine.models.vocabulary import BOS, Vocabulary
 from engine.models.writer import Writer
 from engine.training import refactorings
-from engine.training.asked import FIX, LONGEST, SHARES, Asked, Example, whole_lines
+from engine.training.asked import FIX, LONGEST, SHARES, Asked, whole_lines
 from engine.training.refactorings import KINDS, change, functions
-from engine.training.tuning import UNSEEN, TuneConfig, Tuned, padded, tune
-
-EDITS = [
-    (
-        "Fix off by one in last",
-        "\ndef last(values):",
-        "\n    return values[len(values)]",
-        "\n    return values[-1]",
-        "\n",
-    ),
-    ("rename total to amount", "\nprice = 3", "\ntotal = price * 2", "\namount = price * 2", "\nprint(price)\n"),
-]
-
-
-@pytest.fixture(scope="session")
-def writer() -> Writer:
-    return Writer.load(WRITER)
-
-
-@pytest.fixture(scope="session")
-def corpus_of_edits(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("edits")
-    shutil.copytree(corpus, folder, dirs_exist_ok=True)
-    vocabulary = Vocabulary.load(folder / "tokenizer.json")
-    tokens: list[int] = []
-    offsets: list[list[int]] = []
-    for edit in EDITS:
-        bounds = [len(tokens)]
-        for part in edit:
-            tokens += vocabulary.encode(part)
-            bounds.append(len(tokens))
-        offsets.append(bounds)
-    np.save(folder / "edits.tokens.npy", np.array(tokens, dtype=np.uint16))
-    np.save(folder / "edits.offsets.npy", np.array(offsets, dtype=np.int64))
-    return folder
-
 
 AS_IT_IS = {  # code that does it, what it returns for 1, 2, 3
     "fold": ("def f(xs):\n    return sum(x * 2 for x in xs if x > 1)\n", 10),
@@ -146,61 +101,12 @@ def test_every_kind_of_example_asks_and_answers(writer: Writer, corpus_of_edits:
     for example in examples:
         said = writer.vocabulary.decode([i + SHIFT for i in example.ids[example.answer :]])
         asked = writer.vocabulary.decode([i + SHIFT for i in example.ids[: example.answer]])
-        if example.kind in ("fix", "injected", "told", "refactoring"):
-            assert said.endswith(FENCE + "<|im_end|>")
-            assert asked.endswith(f"assistant\n{FENCE}python\n")
+        assert said.endswith(FENCE + "<|im_end|>")
+        assert asked.endswith(f"assistant\n{FENCE}python\n")
     fix = next(example for example in examples if example.kind == "fix")
     text = writer.vocabulary.decode([i + SHIFT for i in fix.ids])
     assert f"{FIX}.\n```python\nreturn values[len(values)]\n```" in text
     assert "```python\nreturn values[-1]\n```<|im_end|>" in text
-
-
-def test_the_network_that_is_tuned_is_the_writer(writer: Writer, corpus_of_edits: Path) -> None:
-    model = Tuned(WRITER, 2, 20)
-    torch.manual_seed(0)
-    own = Updates.read(WRITER, 30)
-    with torch.no_grad():  # what was learned before is no part of what tuning starts from
-        for kind, pairs in own.pairs.items():
-            for layer, (down, up) in enumerate(pairs, 30 - len(pairs)):
-                model.matrices[f"{layer}.{kind}"] += up.T @ down
-    example = next(e for e in Asked(corpus_of_edits, writer, Random(1)) if e.kind == "refactoring")
-    with torch.no_grad():
-        nats = float(model(*padded([example])))
-    assert nats == pytest.approx(nats_of(writer, example), rel=0.02)
-
-
-def nats_of(writer: Writer, example: Example) -> float:
-    asked, answer = ([i + SHIFT for i in ids] for ids in (example.ids[: example.answer], example.ids[example.answer :]))
-    canvas = (BOS, *answer)
-    context = Context((), tuple(asked), (), ordered=True)
-    (logits,) = writer.denoise([CanvasItem(context, canvas, tuple(range(1, len(canvas))))])
-    return -float(logits.tokens.gather(1, torch.tensor(answer)[:, None]).sum())
-
-
-def test_tuning_learns_is_stored_and_goes_on(writer: Writer, corpus_of_edits: Path, tmp_path: Path) -> None:
-    config = TuneConfig(corpus_of_edits, WRITER, tmp_path, minutes=0.1, rank=2, first_layer=26, batch_tokens=300)
-    tune(config)
-    updates = Updates.read(tmp_path, 30)
-    assert {kind: len(pairs) for kind, pairs in updates.pairs.items()} == {
-        "qkv": 4, "out": 4, "gate_up": 4, "down": 4
-    }  # fmt: skip
-    assert updates.pairs["down"][0][1].abs().max() > 0
-    states = torch.ones(2, 1536)
-    for layer, changed in ((25, False), (29, True)):
-        made = updates.apply(layer, "down", lambda x: torch.zeros(len(x), 576), states, torch.tensor([[0.0], [1.0]]))
-        assert made[0].abs().max() == 0
-        assert bool(made[1].abs().max() > 0) is changed
-    steps = json.loads((tmp_path / "state.json").read_text())["step"]
-    tune(config)  # its minutes are spent
-    assert json.loads((tmp_path / "state.json").read_text())["step"] == steps > 0
-    tune(replace(config, minutes=0.15))
-    assert json.loads((tmp_path / "state.json").read_text())["step"] > steps
-
-
-def test_labels_are_of_the_answer_alone() -> None:
-    ids, labels = padded([Example("told", [5, 6, 7, 8], 2), Example("plain", [5, 6], 1)])
-    assert ids.tolist() == [[5, 6, 7, 8], [5, 6, 0, 0]]
-    assert labels.tolist() == [[UNSEEN, 7, 8, UNSEEN], [6, UNSEEN, UNSEEN, UNSEEN]]
 
 
 def test_lines_are_kept_whole() -> None:
