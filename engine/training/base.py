@@ -8,11 +8,13 @@ arXiv 1308.3432, section 4), so nothing is lost when they are packed. Same code 
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +34,7 @@ from engine.training.rows import Rows
 
 LAYERS_PER_FILE = 8  # keeps each below 16 MiB
 INSERT_WEIGHT = 0.5  # of the loss of insert counts
+UNCHANGED = ("config.json", "tokenizer.json.gz")  # files of the writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,7 @@ class BaseNetwork(nn.Module):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        arrays = read_weights(folder)
-        self.sizes = WriterSizes(vocab_size=stored["vocab_size"])
+        self.sizes, arrays = WriterSizes.read(folder), read_weights(folder)
         self.rope = Rope(self.sizes.head, self.sizes.rope_theta)
         layers = range(self.sizes.layers)
         self.matrices = nn.ParameterDict(
@@ -73,10 +74,11 @@ class BaseNetwork(nn.Module):
         )
         own = Packed.read(arrays, "embedding").weights()
         reserved = own.mean(0) + 0.1 * own.std() * torch.randn(len(RESERVED), self.sizes.hidden)
+        counts = torch.zeros(MAX_INSERT + 1, self.sizes.hidden)
         self.embedding = nn.Parameter(torch.cat((vector_or(arrays, "reserved", reserved), own)))
         self.norm = nn.Parameter(vector(arrays, "norm"))
-        self.insert_weight = nn.Parameter(vector_or(arrays, "insert.weight", torch.zeros(MAX_INSERT + 1, self.sizes.hidden)))
-        self.insert_bias = nn.Parameter(vector_or(arrays, "insert.bias", torch.zeros(MAX_INSERT + 1)))
+        self.insert_weight = nn.Parameter(vector_or(arrays, "insert.weight", counts))
+        self.insert_bias = nn.Parameter(vector_or(arrays, "insert.bias", counts[:, 0]))
         self.layer: Callable[..., Tensor] = layer
         self.rounded: Callable[[Tensor], Tensor] = rounded
 
@@ -202,8 +204,7 @@ class BaseRun:
         self.config = config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-        self.network = BaseNetwork(config.writer)
-        nn.Module.to(self.network, self.device)
+        self.network = BaseNetwork(config.writer).to(self.device)
         if config.compile:
             self.network.layer, self.network.rounded = torch.compile(layer), torch.compile(rounded)
         fused = self.device.type == "cuda"
@@ -226,14 +227,19 @@ class BaseRun:
     def finished(self) -> bool:
         return self.stopped or self.progress >= 1
 
+    @property
+    def rate(self) -> float:
+        """Of learning: it warms up, then falls linearly to nothing."""
+        return self.config.learning_rate * max(0.0, min(self.progress / self.config.warmup, 1 - self.progress))
+
     def stop(self, *_: object) -> None:
         """Ends the run after the present step; a signal handler."""
         self.stopped = True
 
     def advance(self, rows: Rows) -> None:
-        """One step. The rate warms up, then falls linearly to nothing."""
+        """One step."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * max(0.0, min(self.progress / self.config.warmup, 1 - self.progress))
+            group["lr"] = self.rate
         token, insert = self.network(rows, self.dtype)
         (token + INSERT_WEIGHT * insert).backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -259,8 +265,10 @@ class BaseRun:
         self.display.show(self.progress, row, self.tokens / self.elapsed)
 
     def save(self) -> None:
-        """The weights as they are shipped, and what resuming needs, that whole or not at all."""
+        """The model folder as it is shipped, and what resuming needs, that whole or not at all."""
         out = self.config.out
+        for name in UNCHANGED:
+            shutil.copyfile(self.config.writer / name, out / name)
         write_weights(self.network.arrays(), out)
         (out / "log.json").write_text(json.dumps({"config": asdict(self.config), "log": self.log}, default=str))
         state = {
@@ -284,10 +292,10 @@ class BaseRun:
 
 def write_weights(arrays: Arrays, folder: Path) -> None:
     """In files of less than 16 MiB."""
-    files: dict[int, Arrays] = {}
-    last = (WriterSizes().layers - 1) // LAYERS_PER_FILE
+    layer_of = {name: int(name.split(".")[0]) for name in arrays if name[0].isdigit()}
+    files: dict[int, dict[str, Any]] = {}
     for name, one in arrays.items():
-        number = int(name.split(".")[0]) // LAYERS_PER_FILE if name[0].isdigit() else last
+        number = layer_of.get(name, max(layer_of.values())) // LAYERS_PER_FILE
         files.setdefault(number, {})[name] = one
     for number, part in files.items():
         np.savez_compressed(folder / f"weights-{number + 1}.npz", **part)

@@ -1,5 +1,6 @@
-"""What the base model is trained on, endless and seeded: spans and real edits to be denoised in their context, and the same
-written from left to right; whole windows; edits that somebody asked for; plain code. Made in worker processes."""
+"""What the base model is trained on, endless and seeded: spans and real edits to be denoised in their context, and the
+same written from left to right; whole windows; edits that somebody asked for; plain code. Made in worker processes.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ class WriterSource(Source):
 def recoded(ids: Sequence[int], old: Vocabulary, new: Vocabulary) -> list[int]:
     made: list[int] = []
     for at_end, part in groupby(ids, lambda token: token == END):
-        made += list(part) if at_end else new.encode(old.decode(part))
+        alike = list(part)
+        made += alike if at_end else new.encode(old.decode(alike))
     return made
 
 

@@ -47,12 +47,15 @@ class Document:
         """Adds a canvas behind the token `before`, which stands at `start`; counts above `most` are told as `most`."""
         targets = [IGNORE if skip else token for token, skip in zip(noisy.targets.tokens, ignored, strict=True)]
         inserts = [min(count, most) for count in noisy.targets.inserts]
-        self._add([before, *noisy.tokens[1:]], start, max(self.canvas, default=0) + 1, 1, [*targets[1:], IGNORE], inserts)
+        self._add([before, *noisy.tokens[1:]], start, self._canvases() + 1, 1, [*targets[1:], IGNORE], inserts)
 
     def write(self, before: int, text: Sequence[int], start: int, end: int) -> None:
         """Adds a canvas that is written from left to right up to `end`."""
         ids = [before, *text]
-        self._add(ids, start, max(self.canvas, default=0) + 1, 0, [*text, end], [IGNORE] * len(ids))
+        self._add(ids, start, self._canvases() + 1, 0, [*text, end], [IGNORE] * len(ids))
+
+    def _canvases(self) -> int:
+        return max(self.canvas, default=0)
 
     def _add(
         self, ids: Sequence[int], start: int, canvas: int, both: int, labels: Sequence[int], inserts: Sequence[int]
@@ -125,4 +128,5 @@ def as_rows(rows: Iterable[Sequence[Document]], length: int) -> Rows:
                 table[r, at : at + size] = getattr(one, name)
             document[r, at : at + size] = d
             at += size
-    return Rows(**{name: torch.from_numpy(table) for name, table in tables.items()}, document=torch.from_numpy(document))
+    tensors = {name: torch.from_numpy(table) for name, table in tables.items()}
+    return Rows(**tensors, document=torch.from_numpy(document))
