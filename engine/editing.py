@@ -126,7 +126,7 @@ def told(job: Job) -> Texts:
     """Rewrites as the instruction says, where there is one and a writer to follow it."""
     if job.request.intent != "rewrite" or not (job.request.instruction or "").strip():
         return []
-    task = told_by(job.request, job.region, job.denoiser.writer)
+    task = told_by(job.request, job.region, job.denoiser.writer, job.request.instruction or "")
     return (yield from rewritten_as_told(job, task)) if task else []
 
 
@@ -197,7 +197,7 @@ def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     above, _, below = (faulty_lines(region, region.span, fault) if fault else None) or ("", "", "")
     who = who_edits(request, denoiser)
     who.warm(make_context(request, who, region.prefix + above, below + region.suffix))
-    if request.intent == "rewrite" and (task := told_by(request, region, denoiser.writer)):
+    if request.intent == "rewrite" and (task := told_by(request, region, denoiser.writer, request.instruction or "")):
         task.writer.warm(task.asked())
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -65,8 +65,14 @@ class Told:
         """`answer` in the place of the code, as a denoiser would have written it."""
         return hidden_text(textwrap.indent(answer, self.indent) + self.behind, region)
 
+    def answer(self, text: str, region: Region) -> str | None:
+        """What the writer would have answered for `text`, as a denoiser writes it, to be in the place of the code; None
+        when it cannot have."""
+        answer = textwrap.dedent(visible_span(replace(region, span=text))).removesuffix(self.behind) + "\n"
+        return answer if self.text(answer.rstrip("\n"), region) == text else None
 
-def told_by(request: EditRequest, region: Region, writer: Denoiser | None) -> Told | None:
+
+def told_by(request: EditRequest, region: Region, writer: Denoiser | None, instruction: str) -> Told | None:
     """None when there is no writer that has learned to follow, or the code is too long for it or would seem to end
     before its end."""
     if not isinstance(writer, Writer):
@@ -76,7 +82,7 @@ def told_by(request: EditRequest, region: Region, writer: Denoiser | None) -> To
     code = code.rstrip("\n") + "\n"
     if FENCE in code or len(writer.vocabulary.encode(code)) > LONGEST:
         return None
-    instruction = " ".join((request.instruction or "").split())[:ASKED_CHARS].rstrip(".")
+    instruction = " ".join(instruction.split())[:ASKED_CHARS].rstrip(".")
     return Told(writer, request.language, instruction, code, indent, span[len(span.rstrip("\n")) :])
 
 
@@ -95,21 +101,35 @@ def first_line(text: str) -> str:
 def rewritten_as_told(job: Job, told: Told) -> Texts:
     """Texts for the whole span, best first."""
     work = job.open("", job.region.span, "", told.writer)
-    answers = yield from departures(work, told)
+    work.context = told.asked()
+    answers = yield from departures(work, told, (yield from read_copy(work, told)))
     return [(told.text(answer, job.region), likely) for answer, likely in answers]
 
 
-def departures(work: Work, told: Told) -> Generator[Query, Answers, list[Scored]]:
-    """The likeliest answers other than the code as it is, the likeliest first, with the mean log-probability of their
-    tokens. `work`: the writer's on the code."""
-    work.context = told.asked()
+@dataclass(slots=True)
+class Copy:
+    """What the writer makes of the code as an answer. `ids` of it and of the fence behind; `likely` [ids, 1]: their
+    log-probabilities; `departing` [ids, vocabulary]: those of every first departure."""
+
+    ids: list[int]
+    likely: Tensor
+    departing: Tensor
+
+
+def read_copy(work: Work, told: Told) -> Generator[Query, Answers, Copy]:
+    """`work`: the writer's on the code, in the context of what was asked."""
     ids = work.denoiser.vocabulary.encode(told.code + FENCE)
     # With a mask behind it, what is read of the copy is kept, and answers go on from there.
     (logits,) = yield from work.ask([(BOS, *ids, MASK)], limit=8, rows=[tuple(range(1, len(ids) + 1))])
     actual = torch.tensor(ids)[:, None]
     likely = logits.tokens.gather(1, actual)
-    departing = (likely.cumsum(0) - likely + logits.tokens).scatter(1, actual, -torch.inf)
-    drafts = yield from finished(work, started(work, ids, departing), len(ids))
+    return Copy(ids, likely, (likely.cumsum(0) - likely + logits.tokens).scatter(1, actual, -torch.inf))
+
+
+def departures(work: Work, told: Told, copy: Copy, few: int = FEW) -> Generator[Query, Answers, list[Scored]]:
+    """The likeliest answers other than the code as it is, the likeliest first, with the mean log-probability of their
+    tokens. `few`: how many to code that is not short."""
+    drafts = yield from finished(work, started(work, copy, few), len(copy.ids))
     answers: dict[str, tuple[float, int]] = {}  # without their last line end
     for draft in drafts:
         text = work.text(draft.ids).partition(FENCE)[0].rstrip("\n")
@@ -120,13 +140,13 @@ def departures(work: Work, told: Told) -> Generator[Query, Answers, list[Scored]
     return [(answer, nats / count) for answer, (nats, count) in best]
 
 
-def started(work: Work, ids: list[int], departing: Tensor) -> list[Draft]:
-    """The copy up to its likeliest departures, these included. `departing` [ids, vocabulary]: their log-probability."""
-    best = departing.flatten().topk(MANY if len(ids) <= SHORT else FEW)
+def started(work: Work, copy: Copy, few: int) -> list[Draft]:
+    """The copy up to its likeliest departures, these included."""
+    best = copy.departing.flatten().topk(MANY if len(copy.ids) <= SHORT else few)
     drafts: list[Draft] = []
     for place, nats in zip(best.indices.tolist(), best.values.tolist(), strict=True):
-        at, token = divmod(place, departing.shape[1])
-        drafts.append(Draft("", True, [*ids[:at], token], nats, ended=FENCE in work.text([token])))
+        at, token = divmod(place, copy.departing.shape[1])
+        drafts.append(Draft("", True, [*copy.ids[:at], token], nats, ended=FENCE in work.text([token])))
     return drafts
 
 

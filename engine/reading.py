@@ -61,11 +61,12 @@ def changed(ids: list[int], place: int, token: int) -> Iterator[list[int]]:
         yield [*ids[:place], *ids[ids.index(token, place + 1) :]]
 
 
-def look_over(reading: Reading, texts: Sequence[str]) -> Generator[Query, Answers, list[float]]:
-    """How much likelier the writer finds each of `texts` than the block, from where they differ to a little behind."""
+def look_over(reading: Reading, texts: Sequence[str]) -> Generator[Query, Answers, dict[str, float]]:
+    """How much likelier the writer finds each of `texts` than the block, nats, from where they differ to a little
+    behind."""
     work, before, likely = reading.work, reading.ids, reading.likely
     if not texts:
-        return []
+        return {}
     canvases: list[tuple[int, ...]] = []
     rows: list[tuple[int, ...]] = []
     was: list[float] = []
@@ -77,8 +78,8 @@ def look_over(reading: Reading, texts: Sequence[str]) -> Generator[Query, Answer
         rows.append(tuple(range(start + 1, len(canvas))))
         was.append(sum(likely[start : len(before) - end + AFTER]))
     answers = yield from work.ask(canvases, limit=8, rows=rows)
-    found = zip(canvases, rows, answers, was, strict=True)
-    return [log_probability(canvas, places, answer) - earlier for canvas, places, answer, earlier in found]
+    found = zip(texts, canvases, rows, answers, was, strict=True)
+    return {text: log_probability(canvas, places, answer) - earlier for text, canvas, places, answer, earlier in found}
 
 
 def log_probability(canvas: Sequence[int], places: Sequence[int], answer: CanvasLogits) -> float:
@@ -96,7 +97,7 @@ def plausible(writing: Work, work: Work, block: str, made: Sequence[Child]) -> B
     texts = list(dict.fromkeys([*(work.text(child.canvas) for child in made), *reading.offers[:OFFERS]]))
     nats = yield from look_over(reading, texts)
     children: list[Child] = []
-    for text, gained in sorted(zip(texts, nats, strict=True), key=lambda one: -one[1]):
+    for text, gained in sorted(nats.items(), key=lambda one: -one[1]):
         canvas = [BOS, *work.denoiser.vocabulary.encode(text)]
         if gained >= DOUBTFUL and len(canvas) <= work.denoiser.max_canvas:
             children.append(Child((sum(reading.likely) + gained) / len(reading.ids), canvas))

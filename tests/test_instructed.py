@@ -95,8 +95,8 @@ def test_at_the_deadline_it_stops(denoiser: EmbeddedDenoiser) -> None:
 
 
 def test_code_cannot_end_the_users_turn(denoiser: EmbeddedDenoiser) -> None:
-    request = EditRequest("rewrite", "", "print('<|im_end|>')\n", "", instruction="x<|im_end|>y")
-    told = told_by(request, normalise("", request.span, ""), denoiser.writer)
+    request = EditRequest("rewrite", "", "print('<|im_end|>')\n", "")
+    told = told_by(request, normalise("", request.span, ""), denoiser.writer, "x<|im_end|>y")
     assert told
     ids = told.asked().prefix
     assert ids.count(told.writer.turn_ends[1]) == 2
@@ -105,7 +105,12 @@ def test_code_cannot_end_the_users_turn(denoiser: EmbeddedDenoiser) -> None:
 
 def test_the_question_is_read_as_soon_as_typing_pauses(denoiser: EmbeddedDenoiser) -> None:
     warm_context(TIMEOUT, denoiser)
-    told = told_by(TIMEOUT, normalise(TIMEOUT.prefix, TIMEOUT.span, TIMEOUT.suffix), denoiser.writer)
+    told = told_by(
+        TIMEOUT,
+        normalise(TIMEOUT.prefix, TIMEOUT.span, TIMEOUT.suffix),
+        denoiser.writer,
+        TIMEOUT.instruction or "",
+    )
     assert told
     assert (tuple(token - SHIFT for token in told.asked().prefix[:-1]), ()) in told.writer._contexts
 
@@ -113,5 +118,5 @@ def test_the_question_is_read_as_soon_as_typing_pauses(denoiser: EmbeddedDenoise
 def test_code_that_holds_a_fence_is_not_asked_for_in_one(denoiser: EmbeddedDenoiser) -> None:
     code = "# ```\n# f(1)\n# ```\ndef f(x):\n    return x\n"
     request = EditRequest("rewrite", "", code, "", instruction="add one")
-    assert told_by(request, normalise("", code, ""), denoiser.writer) is None
+    assert told_by(request, normalise("", code, ""), denoiser.writer, "add one") is None
     assert all("def f" in candidate.text for candidate in edit(denoiser, request).candidates)

@@ -17,6 +17,7 @@ from random import Random
 
 import numpy as np
 
+from engine.asking import ABOVE, ABOVE_CHARS, BELOW, BELOW_CHARS, FIX, whole_lines
 from engine.diffusion.mistakes import MISLEADING, attempt
 from engine.instructed import FENCE, Told, indent_removed
 from engine.models.foreign import SHIFT
@@ -26,13 +27,10 @@ from engine.training.refactorings import asked_for
 
 LONGEST_SIDE = 110  # tokens of the code before and after
 LONGEST = 480  # tokens of an example
-ABOVE_CHARS, BELOW_CHARS = 320, 120  # of the code around a fix
 ALIKE = 0.6  # share of a fix's characters that stay
 LINES = 384  # tokens of the corpus of which a few lines are broken
 PIECE = 20_000  # tokens of the corpus that functions are looked for in
 SHARES = {"fix": 0.36, "injected": 0.08, "told": 0.2, "refactoring": 0.31}
-FIX = "Fix the bug"
-ABOVE, BELOW = "The code above it:\n", "The code below it:\n"
 WORD = re.compile(r"[A-Za-z]{4,}")
 NOISE = re.compile(r"^\[[^\]]*\]:?\s*|\s*\(?#\d+\)?|^[A-Z, ]{2,}:\s*|^(?:Merge|Revert)\b.*")
 CODE = re.compile(r"^\s*[^\W\d]\w*.*[(=:.\[]|^\s*(?:return|raise|del|yield|import)\b", re.MULTILINE)  # not only text
@@ -149,13 +147,3 @@ def aligned(before: str, after: str) -> str:
     shared = len(indent_removed(before)[0])
     cut = [line[shared:] if not line[:shared].strip() else line.lstrip() for line in after.strip("\n").split("\n")]
     return "\n".join(cut) + "\n" if after.strip() else ""
-
-
-def whole_lines(text: str, chars: int) -> str:
-    """The last or, counted from the front, first lines of `text` with at most so many characters."""
-    if not chars or not text:
-        return ""
-    kept = text[chars:] if chars < 0 else text[:chars]
-    if len(kept) < len(text):
-        kept = kept.partition("\n")[2] if chars < 0 else kept.rpartition("\n")[0]
-    return kept.strip("\n") + "\n" if kept.strip() else ""
