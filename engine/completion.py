@@ -8,38 +8,47 @@ was lost (speculative decoding, arXiv 2211.17192, of which this is the greedy ca
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from engine.diffusion.search import Child
 from engine.models.vocabulary import BOS, MASK
 from engine.work import Answers, Block, Query, Work
-from engine.writing import LINE_TOKENS, Draft, allowed, ends, judged, take_stem
+from engine.writing import BELOW_CHARS, LINE_TOKENS, Draft, allowed, take_stem
 
 AHEAD = 6  # tokens read along
+NEAR_BELOW = 250  # characters below, where lines are looked up, too
 MATCHED = 3  # tokens, at most, that are looked up
 # Nats of a line that is worth showing; what it costs and saves is in docs/speed.md.
 LEAST = -3.0
+CUTS = 3  # places where the line may run into what stands right of the cursor
 
 
 def complete_line(work: Work) -> Block:
     """The likeliest line, or with something right of the cursor what of it may be meant, the likeliest first; nothing
     when the denoiser is not sure enough of it."""
     take_stem(work)
-    draft = yield from written_ahead(work, Draft(work.stem, surest=True), least=LEAST)
     encode = work.denoiser.vocabulary.encode
+    draft = yield from written_ahead(
+        work, Draft(work.stem, surest=True), least=LEAST, below=encode(work.region.suffix[:NEAR_BELOW])
+    )
     texts = list(ends(work, draft)) if draft.ended else []
     if len(texts) > 1:
-        texts = [one.text for one in sorted((yield from judged(work, [draft], {})), key=lambda one: -one.likely)]
+        texts = yield from judged(work, texts)
     return [Child(draft.likely / max(1, len(draft.ids)), [BOS, *encode(text)]) for text in texts]
 
 
 def written_ahead(
-    work: Work, draft: Draft, end: str = "\n", most: int = LINE_TOKENS, least: float = -math.inf
+    work: Work,
+    draft: Draft,
+    end: str = "\n",
+    most: int = LINE_TOKENS,
+    least: float = -math.inf,
+    below: Sequence[int] = (),
 ) -> Generator[Query, Answers, Draft]:
     """The draft up to its next `end` in the likeliest tokens; not ended when there are more than `most`, when it is
     less likely than `least` nats, or at the deadline."""
     while not draft.ended and len(draft.ids) < most and not work.late:
-        ahead = () if draft.stem else continuation((*work.context.suffix, *work.context.prefix, *draft.ids))
+        ahead = () if draft.stem else continuation((*below, *work.context.prefix, *draft.ids))
         canvas = (BOS, *draft.ids, *ahead, MASK)
         places = tuple(range(1 + len(draft.ids), len(canvas)))
         (answer,) = yield from work.ask([canvas], most, rows=[places])
@@ -53,6 +62,30 @@ def written_ahead(
             if draft.ended or token != expected:
                 break
     return draft
+
+
+def ends(work: Work, draft: Draft) -> Iterator[str]:
+    """What the draft may mean: all of it and, with something right of the cursor, also what stands before that."""
+    text = work.text(draft.ids)
+    if work.region.head:
+        yield text
+        return
+    text = text.removeprefix(work.stem)
+    right = work.region.suffix.split("\n", 1)[0].strip()
+    cuts = [i for i, letter in enumerate(text) if letter == right[:1]]
+    for cut in cuts[-CUTS:]:
+        yield text[:cut]
+    if not right or not text.endswith(right):
+        yield text
+
+
+def judged(work: Work, texts: Sequence[str]) -> Generator[Query, Answers, list[str]]:
+    """`texts`, the one first that makes what stands below likeliest; as they are when nobody had time for them."""
+    encode, stem = work.denoiser.vocabulary.encode, "" if work.region.head else work.stem
+    canvases = {text: (BOS, *encode(stem + text + work.region.suffix[:BELOW_CHARS])) for text in texts}
+    yield from work.score([canvas for canvas in canvases.values() if len(canvas) <= work.denoiser.max_canvas])
+    known = [text for text, canvas in canvases.items() if canvas in work.scores]
+    return sorted(known, key=lambda text: -work.likelihood(canvases[text])) or list(texts)
 
 
 def continuation(read: Sequence[int]) -> tuple[int, ...]:

@@ -209,11 +209,12 @@ def make_context(request: EditRequest, denoiser: Denoiser, prefix: str, suffix: 
     encode = denoiser.vocabulary.encode
     start = rounded(len(prefix) - CHARS_PER_TOKEN * denoiser.max_prefix, STAY_CHARS if denoiser.ordered else 1)
     near = prefix[start:]
+    seen = not denoiser.ordered or (request.intent == "fill" and not request.quick)
     ids = encode(near[max(0, near.find("\n")) :] if start else near)
     return Context(
         tuple(encode(request.instruction or "")[:40]),
         tuple(ids[rounded(len(ids) - denoiser.max_prefix, STAY_TOKENS if denoiser.ordered else 1) :]),
-        tuple(encode(suffix[: CHARS_PER_TOKEN * denoiser.max_suffix])[: denoiser.max_suffix]),
+        tuple(encode(suffix[: CHARS_PER_TOKEN * denoiser.max_suffix])[: denoiser.max_suffix]) if seen else (),
         denoiser.ordered,
     )
 

@@ -1,10 +1,10 @@
-"""New text for a hole, by a denoiser that fills masks in order: drawn line by line, then ranked by how likely it makes
-what stands below the hole, which its author has not seen."""
+"""New text for a hole, by a denoiser that fills masks in order and has what stands below the hole in view: several
+drafts at once, ranked by how likely they are, their end included."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -15,19 +15,17 @@ from engine.diffusion.mending import indent_of
 from engine.diffusion.search import Child
 from engine.models.denoiser import Denoiser
 from engine.models.vocabulary import BOS, MASK, Vocabulary
+from engine.models.writer import Writer
 from engine.regions import line_above
 from engine.work import Answers, Block, Query, Work
 
-DRAWN = 8  # lines at once, the likeliest among them
+DRAWN = 8  # texts at once, the likeliest among them
 TEMPERATURE = 0.6  # of the others
 LINE_TOKENS = 48
 STEM = re.compile(r"(?:\n\s*| ?\w+| +|\S)$")
-BELOW_CHARS = 100  # of what stands below, to be made likely
-LINES = 8
+HOLE_TOKENS = 100  # longer texts it was not trained on
+BELOW_CHARS = 100  # of what stands below, to be made likely by a text whose author has not seen it
 PATIENCE = 8  # tokens that the last quarter of the drafts may take longer than the others
-GONE_ON_WITH = 3  # beginnings of longer texts
-CUTS = 3  # places where a drawn line may run into the rest of its line
-FITTING = -1.5  # nats a token: what stands below follows well enough for no line to be missing
 
 
 @dataclass(slots=True)
@@ -51,39 +49,48 @@ class Draft:
 
 
 @dataclass(slots=True)
-class Written:
-    """`likely`: log-probability of the text and of what stands below, nats; `fit`: of the latter, a token."""
+class Endings:
+    """Where drafts for a hole may end. `close`: the token that ends a text; `whole`: of whole lines, which end
+    before a newline or where nothing is likelier than `close`; `wanted`: texts; `found`: log-probability of each, its
+    end included, nats."""
 
-    text: str
-    draft: Draft
-    likely: float
-    fit: float
+    close: int
+    whole: bool
+    wanted: int
+    found: dict[tuple[int, ...], float] = field(default_factory=dict[tuple[int, ...], float])
+
+    def possible(self, row: Tensor, draft: Draft) -> Tensor:
+        """`row`, without the end where there cannot be one."""
+        if not draft.stem and (not self.whole or int(row.argmax()) == self.close):
+            return row
+        return row.index_fill(0, torch.tensor(self.close), -torch.inf)
+
+    def note(self, draft: Draft, row: Tensor, token: int, text: str) -> None:
+        """`token`, of `text`, was drawn from `row` to follow the draft."""
+        if not draft.stem and (not self.whole or token == self.close or "\n" in text):
+            self.found[tuple(draft.ids)] = draft.likely + float(row[self.close])
+
+    @property
+    def least(self) -> float:
+        """A draft that is less likely than this comes to none of the texts that are wanted."""
+        best = sorted(self.found.values(), reverse=True)
+        return best[self.wanted - 1] if len(best) >= self.wanted else -torch.inf
 
 
 def write_block(work: Work) -> Block:
-    """Texts for the whole span, best first: of one line and, while what stands below does not follow well, of more."""
+    """Texts for the whole span, best first."""
+    assert isinstance(work.denoiser, Writer)
     take_stem(work)
+    close, whole = work.denoiser.turn_ends[1], bool(work.region.head)
+    endings = Endings(close, whole, work.request.candidates)
     drafts = [Draft(work.stem, i == 0) for i in range(DRAWN)]
-    found: dict[str, Written] = {}
-    for _ in range(LINES):
-        drafts = yield from written_on(work, drafts)
-        fresh = yield from judged(work, drafts, found)
-        best = max(found.values(), key=lambda one: one.likely, default=None)
-        if best is None or best not in fresh or best.fit >= FITTING or work.late or not work.region.head:
-            break
-        fresh.sort(key=lambda one: -one.likely)
-        begun = [one.draft for one in fresh[:GONE_ON_WITH]]
-        drafts = [
-            Draft(work.stem, draft is begun[0] and i == 0, list(draft.ids), draft.likely)
-            for draft in begun
-            for i in range(DRAWN // GONE_ON_WITH)
-        ]
-    encode = work.denoiser.vocabulary.encode
-    children: list[Child] = []
-    for one in sorted(found.values(), key=lambda one: -one.likely):
-        canvas = [BOS, *encode(one.text)]
-        children.append(Child(one.likely / len(canvas), canvas))
-    return children
+    yield from written_on(work, drafts, work.text([close]), HOLE_TOKENS if whole else LINE_TOKENS, endings)
+    texts: dict[str, float] = {}
+    for ids, likely in sorted(endings.found.items(), key=lambda one: -one[1]):
+        text = work.text(ids)
+        texts.setdefault(text.rstrip() if whole else text.removeprefix(work.stem), likely)
+    canvases = {text: [BOS, *work.denoiser.vocabulary.encode(text)] for text in texts if text.strip()}
+    return [Child(texts[text] / len(canvas), canvas) for text, canvas in canvases.items()]
 
 
 def take_stem(work: Work) -> None:
@@ -115,15 +122,17 @@ def token_texts(vocabulary: Vocabulary) -> list[str]:
 
 
 def written_on(
-    work: Work, drafts: list[Draft], end: str = "\n", most: int = LINE_TOKENS
+    work: Work, drafts: list[Draft], end: str, most: int, endings: Endings | None = None
 ) -> Generator[Query, Answers, list[Draft]]:
-    """The drafts up to their next `end`, without those that came to none within `most` tokens."""
+    """The drafts up to their next `end`, without those that came to none within `most` tokens; with `endings`, which
+    are added to, they stop where they can no longer be among the wanted."""
     generator = torch.Generator().manual_seed(work.rng.getrandbits(63))
     fitting: dict[str, Tensor] = {}
     patience = PATIENCE
     for _ in range(most):
-        active = [draft for draft in drafts if not draft.ended]
-        patience -= len(active) <= len(drafts) // 4
+        least = endings.least if endings else -torch.inf
+        active = [draft for draft in drafts if not draft.ended and draft.likely >= least]
+        patience -= not endings and len(active) <= len(drafts) // 4
         if not active or not patience or work.late:
             break
         canvases = [(BOS, *draft.ids, MASK) for draft in active]
@@ -134,9 +143,14 @@ def written_on(
             row = rows[canvas]
             if draft.stem and draft.stem not in fitting:
                 fitting[draft.stem] = allowed(work.denoiser, draft.stem)
-            possible = row + fitting[draft.stem] if draft.stem else row
+            possible = endings.possible(row, draft) if endings else row
+            if draft.stem:
+                possible = possible + fitting[draft.stem]
             token = drawn(possible, 0.0 if draft.surest else TEMPERATURE, generator)
-            draft.take(token, work.text([token]), float(row[token]), end)
+            text = work.text([token])
+            if endings:
+                endings.note(draft, row, token, text)
+            draft.take(token, text, float(row[token]), end)
     return [draft for draft in drafts if draft.ended]
 
 
@@ -144,34 +158,3 @@ def drawn(row: Tensor, temperature: float, generator: torch.Generator) -> int:
     if not temperature:
         return int(row.argmax())
     return int(torch.multinomial((row / temperature).softmax(-1), 1, generator=generator))
-
-
-def judged(work: Work, drafts: Sequence[Draft], found: dict[str, Written]) -> Generator[Query, Answers, list[Written]]:
-    """What `drafts` say that is not yet `found`, and is then."""
-    encode = work.denoiser.vocabulary.encode
-    below = work.region.suffix[:BELOW_CHARS]
-    length = max(1, len(encode(below)))
-    texts = {text: draft for draft in drafts for text in ends(work, draft) if text not in found}
-    stem = "" if work.region.head else work.stem
-    canvases = {text: (BOS, *encode(stem + text + below)) for text in texts}
-    yield from work.score([canvas for canvas in canvases.values() if len(canvas) <= work.denoiser.max_canvas])
-    for text, canvas in canvases.items():
-        if canvas in work.scores or work.late:
-            likely = work.likelihood(canvas) if canvas in work.scores else texts[text].likely
-            found[text] = Written(text, texts[text], likely, (likely - texts[text].likely) / length)
-    return [found[text] for text in texts if text in found]
-
-
-def ends(work: Work, draft: Draft) -> Iterator[str]:
-    """What the draft may mean: all of it and, with something right of the hole, also what stands before that."""
-    text = work.text(draft.ids)
-    if work.region.head:
-        yield text
-        return
-    text = text.removeprefix(work.stem)
-    right = work.region.suffix.split("\n", 1)[0].strip()
-    cuts = [i for i, letter in enumerate(text) if letter == right[:1]]
-    for cut in cuts[-CUTS:]:
-        yield text[:cut]
-    if not right or not text.endswith(right):
-        yield text

@@ -90,6 +90,17 @@ def test_typing_on_leaves_the_beginning_of_what_is_read(denoiser: EmbeddedDenois
     assert len(set(beginnings)) <= 4
 
 
+@pytest.mark.parametrize(
+    ("request_", "seen"),
+    [(MEAN, True), (replace(MEAN, quick=True), False), (replace(MEAN, intent="rewrite", span="x\n"), False)],
+)
+def test_only_who_fills_a_hole_sees_below(denoiser: EmbeddedDenoiser, request_: EditRequest, seen: bool) -> None:
+    writer = denoiser.writer
+    assert writer is not None
+    assert bool(make_context(request_, writer, MEAN.prefix, MEAN.suffix).suffix) == seen
+    assert make_context(request_, denoiser, MEAN.prefix, MEAN.suffix).suffix
+
+
 def test_mending_does_not_load_the_writer() -> None:
     from engine.models.loading import load_embedded
 

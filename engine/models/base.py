@@ -8,46 +8,19 @@ the state of each position tells what belongs in the next, and how many tokens a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, groupby
 from pathlib import Path
 from typing import cast
 
 import torch
-from torch import Tensor
 
 from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser, padded, pass_tokens, passes
 from engine.models.foreign import SHIFT
-from engine.models.vocabulary import BOS, END, INSTRUCTION
-from engine.models.writer import Ids, KeptStates, Writer
+from engine.models.vocabulary import BOS
+from engine.models.writer import Around, Contexts, Writer
 from engine.models.writer_network import GAP, Strands
 
 CACHED = 160 * 2**20  # bytes of keys and values: ten contexts of full length
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """A context in the ids of the network: `before` from position 0 on, `last` the canvas's first, then `below`."""
-
-    before: Ids
-    last: int
-    below: Ids
-
-    @classmethod
-    def of(cls, context: Context) -> Around:
-        instruction = (INSTRUCTION, *context.instruction) if context.instruction else ()
-        *before, last = (token - SHIFT for token in (*instruction, *(context.prefix or (END,))))
-        return cls(tuple(before), last, tuple(token - SHIFT for token in context.suffix))
-
-    @property
-    def place(self) -> int:
-        """Position of the canvas."""
-        return len(self.before)
-
-    def positions(self) -> list[int]:
-        """Of what stands around the canvas."""
-        below = self.place + GAP
-        return [*range(self.place), *range(below, below + len(self.below))]
 
 
 class Base(Denoiser):
@@ -63,7 +36,7 @@ class Base(Denoiser):
         self.vocabulary, self.name, self.device = writer.vocabulary, writer.name, writer.device
         self.parameters = writer.parameters
         self.max_canvas, self.max_prefix, self.max_suffix = GAP, 256, 96
-        self._contexts = KeptStates(CACHED)
+        self._contexts = Contexts(writer.network, CACHED)
         self._pass_tokens = pass_tokens(writer.device)
 
     @classmethod
@@ -80,7 +53,7 @@ class Base(Denoiser):
         if context.ordered:
             self._writer.warm(context)
         else:
-            self._read_around(Around.of(context))
+            self._contexts.read(Around.of(context))
 
     @torch.inference_mode()
     def denoise(self, items: Sequence[CanvasItem]) -> list[CanvasLogits]:
@@ -118,18 +91,5 @@ class Base(Denoiser):
         places = torch.arange(ids.shape[1])
         real = (places < lengths[:, None]).to(self.device)
         read = self.network.nothing().expand(len(items), -1, -1, -1, -1, -1)
-        context = self._read_around(around)
+        context = self._contexts.read(around)
         return Strands(context, read, ids.to(self.device), positions=around.place + places, real=real)
-
-    def _read_around(self, around: Around) -> Tensor:
-        """Keys and values; what stands before the canvas is read once, whatever stands below."""
-        key = around.before, around.below
-        if key in self._contexts:
-            return self._contexts[key]
-        known = self._contexts.beginning(around.before, self.network.nothing())
-        ids = around.before + around.below
-        if known.shape[3] == len(ids):
-            return known
-        states = self.network.read_context(ids, known, False, around.positions())
-        self._contexts.keep(key, states)
-        return states

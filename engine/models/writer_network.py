@@ -53,21 +53,18 @@ class WriterSizes:
 class Strands:
     """Canvases over one context that were left at the same length. `context` [layers, 2, key_heads, c, head]: keys,
     rotated already, and values; `read` [n, layers, 2, key_heads, r, head]: those of what was read of each canvas
-    before; `ids` [n, new]: what is to be read now, padded at the end with anything; `positions` [new], None: behind all
-    that was read; `real` [n, new]: of canvases that are read both ways, what is no padding, None: they are read
-    causally."""
+    before; `ids` [n, new]: what is to be read now, padded at the end with anything, at `positions` [new]; `real`
+    [n, new]: of canvases that are read both ways, what is no padding, None: they are read causally."""
 
     context: Tensor
     read: Tensor
     ids: Tensor
-    positions: Tensor | None = None
+    positions: Tensor
     real: Tensor | None = None
 
     def places(self) -> Tensor:
         """Positions [n * new] of the new tokens."""
-        start = self.context.shape[3] + self.read.shape[4]
-        own = start + torch.arange(self.ids.shape[1]) if self.positions is None else self.positions
-        return own.repeat(len(self.ids))
+        return self.positions.repeat(len(self.ids))
 
     def mask(self, shared: int) -> Tensor | None:
         """Where a new token may look of what was read of its canvas, itself included, for `shared` heads that are
@@ -146,14 +143,12 @@ class WriterNetwork:
         """Raises OSError, ValueError or KeyError when `folder` does not hold the writer."""
         return cls(WriterSizes.read(folder), read_weights(folder), device)
 
-    def read_context(
-        self, ids: Sequence[int], known: Tensor, tuned: bool = False, positions: Sequence[int] | None = None
-    ) -> Tensor:
-        """Keys and values [layers, 2, key_heads, c, head] of a context; `known`: those of its first tokens; `tuned`: no
-        longer counts, but `engine.models.base` passes it; `positions`: of all its tokens, None: from 0 on."""
+    def read_context(self, ids: Sequence[int], known: Tensor, positions: Sequence[int]) -> Tensor:
+        """Keys and values [layers, 2, key_heads, c, head] of a context, its `ids` at `positions`; `known`: those of its
+        first tokens."""
         start = known.shape[3]
         fresh = torch.tensor([ids[start:]], dtype=torch.long, device=self.device)
-        places = None if positions is None else torch.tensor(positions[start:])
+        places = torch.tensor(positions[start:])
         _, (made,) = self.read([Strands(known, self.nothing()[None], fresh, places)], wanted=False)
         return torch.cat((known, made[0]), dim=3)
 

@@ -114,6 +114,28 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(kept) == 2
 
 
+def test_what_stands_below_is_in_view_and_what_stands_above_read_once(writer: Writer) -> None:
+    """Kept states belong to both: another suffix, or none, is another context."""
+    encode = writer.vocabulary.encode
+    above, below = tuple(encode("def total(values):")), tuple(encode("\n    return result\n"))
+    ids = encode("\n    result = sum(values)")
+    reading = fresh(writer)
+    answers: list[torch.Tensor] = []
+    for suffix in ((), below, below[:2], below):
+        seen = Context((), above, suffix, ordered=True)
+        for i in range(len(ids)):
+            (step,) = reading.denoise([CanvasItem(seen, (BOS, *ids[:i], MASK), rows=(i + 1,))])
+        (whole,) = fresh(writer).denoise([CanvasItem(seen, (BOS, *ids))])
+        torch.testing.assert_close(step.tokens[0], whole.tokens[-1], atol=1e-3, rtol=1e-3)
+        answers.append(whole.tokens[1:].gather(1, torch.tensor(ids)[:, None]).sum())
+    assert answers[1] > answers[0] + 1.0
+    ends: list[float] = []
+    for suffix in ((), below):
+        item = CanvasItem(Context((), above, suffix, ordered=True), (BOS, *ids, MASK), (len(ids) + 1,))
+        ends.append(float(writer.denoise([item])[0].tokens[0, writer.turn_ends[1]]))
+    assert ends[1] > ends[0] + 1.0
+
+
 @pytest.mark.parametrize(
     ("one", "other", "length"),
     [((), (1,), 0), ((1, 2), (1, 2, 3), 2), ((1, 2, 3, 4), (1, 2, 9, 4), 2), ((5,), (6,), 0), ((1, 2), (1, 2), 2)],
