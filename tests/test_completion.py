@@ -38,13 +38,13 @@ def test_a_likely_line_comes_in_few_passes(denoiser: EmbeddedDenoiser) -> None:
     result = complete(denoiser, *CURSORS["a value"])
     assert texts(result) == ["y"]
     assert result.forward_passes <= 3
-    assert texts(complete(denoiser, POINT + "y\n\n    def norm(self):\n        return (self.x", "\n")) != []
+    assert texts(complete(denoiser, *CURSORS["in a word"])) != []
 
 
 def test_what_is_right_of_the_cursor_is_not_written_again(denoiser: EmbeddedDenoiser) -> None:
     before, after = CURSORS["before a bracket"]
     result = complete(denoiser, before, after)
-    assert "path" in texts(result)
+    assert any(text.startswith("path") for text in texts(result))
     assert all(python_fault(before + text + after) is None for text in texts(result))
 
 
