@@ -39,9 +39,9 @@ def ask_for_a_fix(work: Work) -> Generator[Query, Answers, Asked | None]:
     return Asked(told, reading, [text for text in offers if work.judge is None or work.judge.fault(text) is None])
 
 
-def told_around(prefix: str, suffix: str) -> str:
-    """What is said of the code around."""
-    above, below = whole_lines(prefix, -ABOVE_CHARS), whole_lines(suffix.lstrip("\n"), BELOW_CHARS)
+def told_around(prefix: str, suffix: str, above_chars: int = ABOVE_CHARS, below_chars: int = BELOW_CHARS) -> str:
+    """What is said of the code around: at most so many characters of it."""
+    above, below = whole_lines(prefix, -above_chars), whole_lines(suffix.lstrip("\n"), below_chars)
     around = ((ABOVE, above), (BELOW, below))
     return "".join(f"{where}{FENCE}python\n{code}{FENCE}\n" for where, code in around if code)
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate, groupby
 from pathlib import Path
-from typing import cast
 
 import torch
 
-from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser, padded, pass_tokens, passes
+from engine.models.denoiser import CanvasItem, CanvasLogits, Context, Denoiser, in_passes, padded, pass_tokens
 from engine.models.foreign import SHIFT
 from engine.models.vocabulary import BOS
 from engine.models.writer import Around, Contexts, Writer
@@ -57,15 +56,7 @@ class Base(Denoiser):
 
     @torch.inference_mode()
     def denoise(self, items: Sequence[CanvasItem]) -> list[CanvasLogits]:
-        answers: list[CanvasLogits | None] = [None] * len(items)
-        written = [i for i, item in enumerate(items) if item.context.ordered]
-        if written:
-            for place, logits in zip(written, self._writer.denoise([items[i] for i in written]), strict=True):
-                answers[place] = logits
-        for places in passes(items, self._pass_tokens):
-            for place, logits in zip(places, self._pass([items[i] for i in places]), strict=True):
-                answers[place] = logits
-        return cast("list[CanvasLogits]", answers)
+        return in_passes(items, self._writer, self._pass_tokens, self._pass)
 
     def _pass(self, items: Sequence[CanvasItem]) -> list[CanvasLogits]:
         """One forward pass. Items of one context must stand together."""

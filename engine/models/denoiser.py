@@ -150,15 +150,7 @@ class EmbeddedDenoiser(Denoiser):
 
     @torch.inference_mode()
     def denoise(self, items: Sequence[CanvasItem]) -> list[CanvasLogits]:
-        answers: list[CanvasLogits | None] = [None] * len(items)
-        written = [i for i, item in enumerate(items) if item.context.ordered]
-        if written and self._writer is not None:
-            for place, logits in zip(written, self._writer.denoise([items[i] for i in written]), strict=True):
-                answers[place] = logits
-        for places in passes(items, self._pass_tokens):
-            for place, logits in zip(places, self._pass([items[i] for i in places]), strict=True):
-                answers[place] = logits
-        return cast("list[CanvasLogits]", answers)
+        return in_passes(items, self._writer, self._pass_tokens, self._pass)
 
     def _pass(self, items: Sequence[CanvasItem]) -> list[CanvasLogits]:
         """One forward pass. Items of one context must stand together."""
@@ -198,6 +190,25 @@ class EmbeddedDenoiser(Denoiser):
         while self._bytes > self._cache_bytes and len(self._contexts) > 1:
             self._bytes -= key_value_bytes(self._contexts.popitem(last=False)[1])
         return encoded
+
+
+def in_passes(
+    items: Sequence[CanvasItem],
+    writer: Denoiser | None,
+    most: int,
+    evaluate: Callable[[Sequence[CanvasItem]], list[CanvasLogits]],
+) -> list[CanvasLogits]:
+    """Answers of the `writer` to items of ordered contexts; to the others those of `evaluate`, pass by pass of at most
+    `most` tokens."""
+    answers: list[CanvasLogits | None] = [None] * len(items)
+    written = [i for i, item in enumerate(items) if item.context.ordered]
+    if written and writer is not None:
+        for place, logits in zip(written, writer.denoise([items[i] for i in written]), strict=True):
+            answers[place] = logits
+    for places in passes(items, most):
+        for place, logits in zip(places, evaluate([items[i] for i in places]), strict=True):
+            answers[place] = logits
+    return cast("list[CanvasLogits]", answers)
 
 
 def passes(items: Sequence[CanvasItem], most: int) -> Iterator[list[int]]:

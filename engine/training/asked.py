@@ -17,7 +17,7 @@ from random import Random
 
 import numpy as np
 
-from engine.asking import ABOVE, ABOVE_CHARS, BELOW, BELOW_CHARS, FIX, whole_lines
+from engine.asking import ABOVE_CHARS, BELOW_CHARS, FIX, told_around
 from engine.diffusion.mistakes import MISLEADING, attempt
 from engine.instructed import FENCE, Told, indent_removed
 from engine.models.foreign import SHIFT
@@ -89,11 +89,8 @@ class Asked:
         return self.mended("injected", prefix, before, after, suffix) if before else None
 
     def mended(self, kind: str, prefix: str, before: str, after: str, suffix: str) -> Example | None:
-        above = whole_lines(prefix.lstrip("\n"), -int(ABOVE_CHARS * self.rng.random() ** 0.5))
-        below = whole_lines(suffix.lstrip("\n"), int(BELOW_CHARS * self.rng.random() ** 0.5))
-        around = ((ABOVE, above), (BELOW, below))
-        said = "".join(f"{where}{FENCE}python\n{code}{FENCE}\n" for where, code in around if code)
-        return self.answered(kind, FIX, before, after, said)
+        chars = (int(most * self.rng.random() ** 0.5) for most in (ABOVE_CHARS, BELOW_CHARS))
+        return self.answered(kind, FIX, before, after, told_around(prefix.lstrip("\n"), suffix, *chars))
 
     def told(self) -> Example | None:
         change = self.named()

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from engine.models.network import Rope
+from engine.models.network import Rope, rotate
 from engine.models.quantised import DEEPEST, GROUP, Packed
 from engine.models.vocabulary import RESERVED
 from engine.models.writer_network import KINDS, MAX_INSERT, NORMS, Arrays, WriterSizes, read_weights, vector
@@ -128,9 +128,7 @@ def layer(
     qkv, out, gate_up, down = weights
     each = F.linear(normed(x, norms[0], sizes.epsilon), qkv).unflatten(-1, (-1, sizes.head))
     turned, v = each.split((sizes.heads + sizes.key_heads, sizes.key_heads), dim=2)
-    a, b = turned.chunk(2, dim=-1)
-    turned = torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
-    q, k = turned.split((sizes.heads, sizes.key_heads), dim=2)
+    q, k = rotate(turned, cos, sin).split((sizes.heads, sizes.key_heads), dim=2)
     shared = sizes.heads // sizes.key_heads
     k, v = (t.repeat_interleave(shared, dim=2) for t in (k, v))
     attended = F.scaled_dot_product_attention(*(t.transpose(1, 2) for t in (q, k, v)), attn_mask=mask)

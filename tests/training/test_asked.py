@@ -9,11 +9,12 @@ from random import Random
 
 import pytest
 
+from engine.asking import FIX, whole_lines
 from engine.instructed import FENCE
 from engine.models.foreign import SHIFT
 from engine.models.writer import Writer
 from engine.training import refactorings
-from engine.training.asked import FIX, LONGEST, SHARES, Asked, whole_lines
+from engine.training.asked import LONGEST, SHARES, Asked
 from engine.training.refactorings import KINDS, change, functions
 
 AS_IT_IS = {  # code that does it, what it returns for 1, 2, 3
