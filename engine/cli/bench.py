@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from engine.cli.errors import CommandError
 
@@ -69,8 +70,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(report))
     else:
-        for name, value in report.items():
-            print(f"{name:18} {readable(value)}")
+        print("\n".join(told(report)))
     return 0
 
 
@@ -122,8 +122,22 @@ def progress(done: int, total: int) -> None:
     print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
+def told(report: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """A line for each field; parts of which a report has several stand below their name."""
+    for name, value in report.items():
+        if isinstance(value, list):
+            for part in cast("list[dict[str, Any]]", value):
+                yield f"{indent}{name}:"
+                yield from told(part, f"{indent}  ")
+        else:
+            yield f"{indent}{name:18} {readable(value)}"
+
+
 def readable(value: Any) -> str:
-    """Rates as a percentage with their interval, other groups as name=value."""
-    if not isinstance(value, dict):
-        return str(value)
-    return ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in value.items())
+    """Groups as their names and values."""
+    if isinstance(value, dict):
+        group = cast("dict[str, Any]", value)
+        return ", ".join(f"{k} {readable(v)}" for k, v in group.items())
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return str(value)

@@ -109,7 +109,11 @@ class ARTwin:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> ARTwin:
         """Loads a model folder. Raises OSError, ValueError, RuntimeError or SafetensorError when it is not one."""
-        return cls(SpanNetwork.load(folder), Vocabulary.load(folder / "tokenizer.json"), folder.name, device)
+        network = SpanNetwork.load(folder)
+        loaded = cls(network, Vocabulary.load(folder / "tokenizer.json"), folder.name, device)
+        if device == "cpu":
+            network.pack()
+        return loaded
 
     @torch.inference_mode()
     def write(self, context: Context, before: Sequence[int], length: int) -> list[int]:

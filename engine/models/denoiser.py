@@ -130,7 +130,10 @@ class EmbeddedDenoiser(Denoiser):
         vocabulary = Vocabulary.load(folder / "tokenizer.json")
         if vocabulary.size != model.sizes.vocab_size:
             raise ValueError(f"tokenizer.json has {vocabulary.size} tokens, the model {model.sizes.vocab_size}")
-        return cls(model, vocabulary, folder.name, device)
+        loaded = cls(model, vocabulary, folder.name, device)
+        if device == "cpu":
+            model.pack()
+        return loaded
 
     def write_with(self, load: Callable[[], Denoiser | None]) -> None:
         """`load` is called when there is first something to write: most edits mend."""

@@ -19,6 +19,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.models.quantised import HalfLinear, packs_halves
+
 
 @dataclass
 class Sizes:
@@ -175,6 +177,7 @@ class SpanNetwork(nn.Module):
         self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.num_hidden_layers))
         self.norm = nn.RMSNorm(sizes.hidden_size)
         self.insert_head = nn.Linear(sizes.hidden_size, sizes.max_insert + 1)
+        self.head: nn.Module | None = None  # None: the embedding's weights
 
     @classmethod
     def load(cls, folder: Path) -> SpanNetwork:
@@ -185,6 +188,15 @@ class SpanNetwork(nn.Module):
         network = cls(sizes)
         network.load_state_dict(weights, assign=True)
         return network.requires_grad_(False)
+
+    def pack(self) -> None:
+        """Keeps the matrices in half precision, as they are stored, laid out for a CPU's fastest kernels, where there
+        are any. They can no longer be trained or moved."""
+        if packs_halves("cpu"):
+            for block in self.blocks:
+                for name in ("qkv", "out", "gate_up", "down"):
+                    setattr(block, name, HalfLinear(cast(nn.Linear, getattr(block, name)).weight, "cpu"))
+            self.head = HalfLinear(self.embedding.weight, "cpu")
 
     def encode_context(self, ids: Tensor, positions: Tensor, mask: Tensor | None) -> KeyValues:
         """`ids`, `positions` [batch, context]; `mask` true at real tokens -> their keys and values."""
@@ -248,7 +260,7 @@ class SpanNetwork(nn.Module):
         return self.norm(x)
 
     def token_logits(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self.embedding.weight)
+        return F.linear(hidden, self.embedding.weight) if self.head is None else self.head(hidden)
 
 
 def wanted_rows(groups: Sequence[CanvasGroup]) -> Tensor:

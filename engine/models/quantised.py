@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 GROUP = 32
@@ -68,17 +68,23 @@ class Packed(NamedTuple):
         return torch.addcmul(low, torch.cat((nibbles & 15, nibbles >> 4), dim=-1).float(), scale).flatten(1)
 
 
-class HalfLinear:
-    """A linear layer without bias, `weights` [out, in] kept as float16 (bfloat16 off the CPU). Eight bits were tried:
-    with activations rounded too, a text's bits per character rose from 0.91 to 1.31."""
+def packs_halves(device: str) -> bool:
+    """Whether torch has its FBGEMM kernels there: on x86 alone."""
+    return device == "cpu" and not {"fbgemm", "x86"}.isdisjoint(torch.backends.quantized.supported_engines)
+
+
+class HalfLinear(nn.Module):
+    """A linear layer without bias, `weights` [out, in] kept as float16 (bfloat16 where FBGEMM is not). Eight bits were
+    tried: with activations rounded too, a text's bits per character rose from 0.91 to 1.31."""
 
     def __init__(self, weights: Tensor, device: str) -> None:
-        on_cpu = device == "cpu"
-        self._packed = torch.ops.quantized.linear_prepack_fp16(weights, None) if on_cpu else None
-        self._matrix = None if on_cpu else weights.to(device, torch.bfloat16)
+        super().__init__()
+        packs = packs_halves(device)
+        self._packed = torch.ops.quantized.linear_prepack_fp16(weights, None) if packs else None
+        self._matrix = None if packs else weights.to(device, torch.bfloat16)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """[n, in] -> [n, out], float32."""
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., in] -> [..., out], float32."""
         if self._matrix is None:
             return torch.ops.quantized.linear_dynamic_fp16(x, self._packed)
         return F.linear(x.to(self._matrix.dtype), self._matrix).float()

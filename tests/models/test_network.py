@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from engine.models.loading import EMBEDDED
 from engine.models.network import CanvasGroup, SpanNetwork, attention, plain_attention
+from engine.models.quantised import HalfLinear
 from engine.models.span_denoiser import SpanDenoiser
 
 
@@ -32,6 +34,26 @@ def test_serving_and_training_compute_the_same() -> None:
         expected = network.hidden(ids, real, context.repeat(3))
         served = network.canvas_states([CanvasGroup(context, ids, real[:, None, None], None)]).view(3, 30, -1)
     torch.testing.assert_close(served[real], expected[real], atol=1e-4, rtol=1e-4)
+
+
+def test_packed_matrices_compute_the_same() -> None:
+    network, packed = SpanNetwork.load(EMBEDDED), SpanNetwork.load(EMBEDDED)
+    packed.pack()
+    ids = torch.randint(10, network.sizes.vocab_size, (2, 30))
+    with torch.inference_mode():
+        for whole, half in zip(network(ids), packed(ids), strict=True):
+            torch.testing.assert_close(half, whole, atol=2e-3, rtol=2e-3)
+
+
+def test_halves_are_kept_where_fbgemm_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Apple's and Arm's processors."""
+    weights, x = torch.randn(40, 64), torch.randn(3, 64)
+    packed = HalfLinear(weights, "cpu")(x)
+    monkeypatch.setattr("engine.models.quantised.packs_halves", lambda device: False)
+    plain = HalfLinear(weights, "cpu")(x)
+    assert plain.dtype == torch.float32
+    torch.testing.assert_close(packed, x @ weights.T, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(plain, x @ weights.T, atol=0.2, rtol=0.05)
 
 
 def test_attention_is_the_same_on_every_device() -> None:
