@@ -28,6 +28,9 @@ INSERTED = {")": (1.5, 0.5), "]": (2.0, 1.5), "}": (2.5, 2.0), "(": (2.0, 4.0), 
             " as": (5.0, 6.0), " in": (4.5, 6.0), " +": (4.0, 6.0), "\\": (6.0, 2.5)}  # fmt: skip
 BARE = re.compile(r"(?<=[(=,\[])\s*([^\"'(),=\[\]\s#][^\"',=\[\]]*?)\s*(?=[,)\]]|$)")  # an argument without its quotes
 PATH = re.compile(r"(?<=[(=,\[])\s*([^\"'=,\s][^\"'=,]*/[^\"'=,]*?)\s*(?=,|[)\]]\s*$|$)")
+SWALLOWED = re.compile(
+    r"(.*?\S)(\s*#[^()\[\]{}]*?)([)\]}]+)[ \t]*$"
+)  # brackets behind a comment that are no part of it
 CLOSERS, QUOTES = ")]}", "\"'"
 CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 OPENED_BY = {closer: opener for opener, closer in CLOSED_BY.items()}
@@ -35,6 +38,7 @@ NOT_CLOSED = re.compile(r"'([(\[{])' was never closed")  # CPython's words, 3.10
 NOT_OPENED = re.compile(r"unmatched '([)\]}])'")
 BESIDE_THE_POINT = 2.0  # nats, of other pieces than the one that the parser misses
 KNOWN = frozenset((*kwlist, *dir(builtins)))
+SWAPPED = 2.4
 DELETED = {"(": 4.0, "[": 4.0, "{": 4.0, "@": 4.0}
 REPLACED = {"=": ("==", ":"), ";": (":", ","), ":": ("=", ","), ".": (",",), ",": (".",), "(": "[", "[": "(", ")": "]",
             "]": ")", "}": ")", "{": "(", "'": '"', '"': "'", "“": '"', "”": '"', "‘": "'", "’": "'"}  # fmt: skip
@@ -77,6 +81,7 @@ def near_line(text: str, line: int, context: str, missed: str) -> Iterator[Mend]
     for new, cost in undone(text, starts[last], end):
         yield Mend(new, cost)
     yield from pieces_changed(text, begin, end, missed)
+    yield from pieces_swapped(text, begin, end)
     if missed in CLOSED_BY:
         yield from words_opened(text, begin, end, missed, context)
     for i in range(first, last + 1):
@@ -109,6 +114,14 @@ def pieces_changed(text: str, begin: int, end: int, missed: str) -> Iterator[Men
                 yield Mend(text[:at] + word + text[stop:], 1.0)
     for new, (_, last) in INSERTED.items():
         yield Mend(text[:end] + new + text[end:], doubts[new] + last)
+
+
+def pieces_swapped(text: str, begin: int, end: int) -> Iterator[Mend]:
+    """Two pieces between `begin` and `end` in the other order, one at least no word."""
+    for first, second in pairwise(PIECE.finditer(text, begin, end)):
+        one, other = first.group(), second.group()
+        if not (one.isspace() or other.isspace() or one == other):
+            yield Mend(text[: first.start()] + other + one + text[second.end() :], SWAPPED)
 
 
 def words_opened(text: str, begin: int, end: int, bracket: str, context: str) -> Iterator[Mend]:
@@ -155,6 +168,8 @@ def line_changed(text: str, start: int, stop: int, context: str, distance: int) 
         yield Mend(f"{before}{line}\n{mark}{after}", 4.0)
     if line.count("(") > line.count(")"):
         yield Mend(f"{before}{line.rstrip()}):{after}", 1.0)
+    if found := SWALLOWED.match(line):
+        yield Mend(f"{before}{found[1]}{found[3]}{found[2]}{after}", 0.3)
     opening = opening_line(context + before, own)
     if closer := CLOSED_BY.get(opening[-1:]):
         yield Mend(f"{before}{line}\n{indent_of(opening)}{closer}{after}", 0.5)

@@ -22,6 +22,8 @@ MISTAKES = [
     ("\n    data = {'a' = 1}", "\n    data = {'a' : 1}"),
     ("\n    from from os import path", "\n    from os import path"),
     ("\n    open(./some/file name.txt)", "\n    open('./some/file name.txt')"),
+    ("\n    print(a', ')", "\n    print(a,' ')"),
+    ("\n    print(a  # a note)", "\n    print(a)  # a note"),
     ("\n    this was meant as a note", "\n    # this was meant as a note"),
 ]
 
