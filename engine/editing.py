@@ -21,7 +21,7 @@ from engine.diffusion.sampler import StepPolicy, moves, renoise, reverse_step
 from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
 from engine.guessing import guess_block
-from engine.instructed import rewritten_as_told, told_by
+from engine.instructed import SIMPLIFY, Told, rewritten_as_told, told_by
 from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import Context, Denoiser
@@ -123,11 +123,20 @@ def narrowed(job: Job, told: SyntaxFault | None) -> Texts:
 
 
 def told(job: Job) -> Texts:
-    """Rewrites as the instruction says, where there is one and a writer to follow it."""
-    if job.request.intent != "rewrite" or not (job.request.instruction or "").strip():
+    """Rewrites as the instruction says, or as nobody would mind, where there is a writer to follow it."""
+    task = to_be_told(job.request, job.region, job.denoiser)
+    own_idea = not (job.request.instruction or "").strip()
+    if task is None or (own_idea and is_checked(job.request.language) and not job.parsed):
         return []
-    task = told_by(job.request, job.region, job.denoiser.writer, job.request.instruction or "")
-    return (yield from rewritten_as_told(job, task)) if task else []
+    return (yield from rewritten_as_told(job, task, own_idea))
+
+
+def to_be_told(request: EditRequest, region: Region, denoiser: Denoiser) -> Told | None:
+    """What a rewrite asks of the writer. With a `strength` alone, the span is to be re-noised."""
+    instruction = (request.instruction or "").strip()
+    if request.intent != "rewrite" or not (instruction or request.strength is None):
+        return None
+    return told_by(request, region, denoiser.writer, instruction or SIMPLIFY)
 
 
 def edited(job: Job) -> Texts:
@@ -197,7 +206,7 @@ def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     above, _, below = (faulty_lines(region, region.span, fault) if fault else None) or ("", "", "")
     who = who_edits(request, denoiser)
     who.warm(make_context(request, who, region.prefix + above, below + region.suffix))
-    if request.intent == "rewrite" and (task := told_by(request, region, denoiser.writer, request.instruction or "")):
+    if task := to_be_told(request, region, denoiser):
         task.writer.warm(task.asked())
 
 

@@ -20,12 +20,14 @@ from engine.models.denoiser import Context, Denoiser
 from engine.models.vocabulary import BOS, MASK
 from engine.models.writer import Writer
 from engine.regions import Region, hidden_text, visible_span
+from engine.unbound import unbound
 from engine.work import Answers, Job, Query, Scored, Texts, Work
 from engine.writing import Draft, written_on
 
 FENCE = "```"
 EDITOR = "You edit {0} code as the user says, and change nothing else."
 ASKED = "Edit this {0} code: {1}.\n"
+SIMPLIFY = "Simplify"  # what a rewrite is told when nobody says how
 SHORT, LONGEST = 48, 240  # tokens of code with many answers, and with few; in longer code the writer loses the thread
 MANY, FEW = 8, 2  # answers
 ASKED_CHARS = 400  # of an instruction
@@ -98,12 +100,25 @@ def first_line(text: str) -> str:
     return next((line for line in text.split("\n") if line.strip()), "")
 
 
-def rewritten_as_told(job: Job, told: Told) -> Texts:
-    """Texts for the whole span, best first."""
+def rewritten_as_told(job: Job, told: Told, own_idea: bool) -> Texts:
+    """Texts for the whole span, best first. `own_idea`: nobody said how; then what breaks the code is no answer."""
     work = job.open("", job.region.span, "", told.writer)
     work.context = told.asked()
     answers = yield from departures(work, told, (yield from read_copy(work, told)))
-    return [(told.text(answer, job.region), likely) for answer, likely in answers]
+    texts = [(told.text(answer, job.region), likely) for answer, likely in answers]
+    return sound(texts, job.region, told.language) if own_idea else texts
+
+
+def sound(texts: list[Scored], region: Region, language: str) -> list[Scored]:
+    """Those that leave something there and no name unbound. Likeliest a token: a short one is not better for being
+    short."""
+
+    def missing(text: str) -> frozenset[str]:
+        return unbound(region.prefix + text + region.suffix) if language == "python" else frozenset()
+
+    before = missing(region.span)
+    kept = [one for one in texts if one[0].strip() and missing(one[0]) <= before]
+    return sorted(kept, key=lambda one: -one[1])
 
 
 @dataclass(slots=True)

@@ -67,10 +67,11 @@ def test_rewriting_broken_code_mends_it_first(denoiser) -> None:
     assert best.parses
 
 
-def test_a_rewrite_is_no_babble(denoiser) -> None:
+def test_noise_leads_to_no_babble(denoiser) -> None:
     """The small model alone offers `datadata =_uint1(f)` and the like here; the writer does not believe them."""
     above, span, below = "def read_int4(f):\n", "    data = f.read(4)\n    n = read_uint1(f)\n", "    return n\n"
-    result = run_session(edit_session(EditRequest("rewrite", above, span, below, candidates=5), denoiser), denoiser)
+    request = EditRequest("rewrite", above, span, below, candidates=5, strength=0.3)
+    result = run_session(edit_session(request, denoiser), denoiser)
     words = set(re.findall(r"\w+", " ".join(candidate.text for candidate in result.candidates)))
     assert result.candidates
     assert not [word for word in words if re.search(r"(\w{3,})\1", word)]

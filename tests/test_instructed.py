@@ -9,10 +9,11 @@ import pytest
 
 from engine.editing import edit_session, run_session, warm_context
 from engine.instructed import LONGEST, told_by
-from engine.messages import EditRequest, EditResult
+from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import EmbeddedDenoiser
 from engine.models.foreign import SHIFT
 from engine.regions import normalise
+from engine.unbound import unbound
 
 CLAMP = """def clamp(value, low, high):
     if value < low:
@@ -72,10 +73,44 @@ def test_a_selection_within_a_line_stays_within_it(denoiser: EmbeddedDenoiser) -
     assert not any(text.endswith("\n") for text in texts)
 
 
-def test_without_an_instruction_the_denoiser_rewrites(denoiser: EmbeddedDenoiser) -> None:
-    plain = edit(denoiser, replace(TIMEOUT, instruction=None))
-    assert edit(denoiser, replace(TIMEOUT, instruction=" \n")).candidates == plain.candidates
-    assert "timeout=10" not in [candidate.text for candidate in plain.candidates]
+TALLY = """def mean(values):
+    total = 0
+    count = 0
+    for value in values:
+        total = total + value
+        count = count + 1
+    return total / count
+"""
+NAMES = """def names(users):
+    out = []
+    for u in users:
+        if u.active == True:
+            out.append(u.name)
+    return out
+"""
+
+
+@pytest.mark.parametrize(("code", "simpler"), [(TALLY, "total += value"), (NAMES, "if u.active:")])
+def test_without_an_instruction_code_becomes_simpler(denoiser: EmbeddedDenoiser, code: str, simpler: str) -> None:
+    request = EditRequest("rewrite", "", code, "\n\nprint(len(sys.argv))\n", candidates=4)
+    result = edit(denoiser, request)
+    assert simpler in result.candidates[0].text
+    for candidate in result.candidates:
+        assert unbound(candidate.text) <= unbound(code)
+        assert candidate.text.strip()
+    assert edit(denoiser, replace(request, instruction=" \n")).candidates == result.candidates
+
+
+def test_a_strength_alone_asks_for_noise(denoiser: EmbeddedDenoiser) -> None:
+    request = EditRequest("rewrite", "", TALLY, "", strength=0.3, deadline_ms=20_000)
+    states: list[DenoisingState] = []
+    run_session(edit_session(request, denoiser), denoiser, on_state=states.append)
+    assert any("\N{LIGHT SHADE}" in state.text for state in states)
+
+
+def test_broken_code_without_an_instruction_is_mended(denoiser: EmbeddedDenoiser) -> None:
+    result = edit(denoiser, EditRequest("rewrite", "", NAMES.replace("out)", "out").replace("True:", "True"), ""))
+    assert result.candidates[0].parses
 
 
 def test_long_code_is_left_to_the_denoiser(denoiser: EmbeddedDenoiser) -> None:
