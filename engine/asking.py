@@ -31,7 +31,9 @@ def ask_for_a_fix(work: Work) -> Generator[Query, Answers, Asked | None]:
     told = told_by(work.request, work.region, work.denoiser, FIX)
     if told is None:
         return None
-    work.context = told.asked(told_around(work.region.prefix + work.region.head, work.region.suffix))
+    work.context = told.asked(
+        told_around(work.request.language, work.region.prefix + work.region.head, work.region.suffix)
+    )
     copy = yield from read_copy(work, told)
     answers = yield from departures(work, told, copy, FEW)
     offers = [told.text(answer, work.region) for answer, _ in answers]
@@ -39,11 +41,13 @@ def ask_for_a_fix(work: Work) -> Generator[Query, Answers, Asked | None]:
     return Asked(told, reading, [text for text in offers if work.judge is None or work.judge.fault(text) is None])
 
 
-def told_around(prefix: str, suffix: str, above_chars: int = ABOVE_CHARS, below_chars: int = BELOW_CHARS) -> str:
+def told_around(
+    language: str, prefix: str, suffix: str, above_chars: int = ABOVE_CHARS, below_chars: int = BELOW_CHARS
+) -> str:
     """What is said of the code around: at most so many characters of it."""
     above, below = whole_lines(prefix, -above_chars), whole_lines(suffix.lstrip("\n"), below_chars)
     around = ((ABOVE, above), (BELOW, below))
-    return "".join(f"{where}{FENCE}python\n{code}{FENCE}\n" for where, code in around if code)
+    return "".join(f"{where}{FENCE}{language}\n{code}{FENCE}\n" for where, code in around if code)
 
 
 def how_likely(asked: Asked, texts: Sequence[str]) -> Generator[Query, Answers, dict[str, float]]:

@@ -63,7 +63,7 @@ def test_what_is_indented_less_cannot_be_answered(asked: Asked) -> None:
 
 
 def test_it_is_told_whole_lines_of_the_code_around() -> None:
-    around = told_around("x = 1\n" * 100, "y = 2\n" * 100)
+    around = told_around("python", "x = 1\n" * 100, "y = 2\n" * 100)
     assert around.count("x = 1\n") == 320 // 6
     assert around.count("y = 2\n") == 120 // 6
-    assert told_around("", "\n") == ""
+    assert told_around("python", "", "\n") == ""

@@ -32,6 +32,7 @@ from engine.service.memory import release_memory, resident_mb
 from engine.service.paths import EnginePaths, engine_paths, whole_path
 
 FAILED_FOR_S = 5.0  # an engine that could not load its model goes, and the next request tries anew
+PACKAGE = Path(__file__).parents[1]
 MAX_LOG = 1_000_000  # bytes; a longer log is begun anew at start
 logger = logging.getLogger("redraft.engine")
 
@@ -69,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError as error:
             logger.error("cannot serve: %s", error)
             return 1
+        if daemon.state == "loading":
+            os._exit(0)  # a thread that still imports torch would abort at the interpreter's end
     return 0
 
 
@@ -191,7 +194,9 @@ class Daemon:
         self.message = "ready, weights reloaded"
 
     async def _watch(self) -> None:
-        """Stops the engine when it is idle, or has no model; listens anew when somebody removed the socket."""
+        """Stops the engine when it is idle, has no model or was replaced; listens anew when somebody removed the
+        socket."""
+        version = installed()
         while True:
             idle_s = min(self.idle_s, FAILED_FOR_S) if self.state == "failed" else self.idle_s
             await asyncio.sleep(min(1.0, idle_s / 4))
@@ -202,6 +207,9 @@ class Daemon:
                 release_memory()
             elif time.monotonic() - self.last_request > idle_s:
                 logger.info("idle for %.0f s, stopping", idle_s)
+                self.stopping.set()
+            elif installed() != version:
+                logger.info("another version was installed, stopping")
                 self.stopping.set()
             if self.socket_id and inode(self.paths.socket) != self.socket_id:
                 await self._listen_again()
@@ -248,6 +256,12 @@ class Daemon:
             remote=model.remote if model else chosen_host(self.model),
             fallback=model.fallback if model else None,
         )
+
+
+def installed() -> tuple[int, ...]:
+    """Changes when another version of the engine, or other embedded weights, are put in the place of these."""
+    files = (PACKAGE / "__init__.py", *PACKAGE.glob("weights/*/*"))
+    return tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
 
 
 def inode(path: Path) -> int:

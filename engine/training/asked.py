@@ -90,7 +90,7 @@ class Asked:
 
     def mended(self, kind: str, prefix: str, before: str, after: str, suffix: str) -> Example | None:
         chars = (int(most * self.rng.random() ** 0.5) for most in (ABOVE_CHARS, BELOW_CHARS))
-        return self.answered(kind, FIX, before, after, told_around(prefix.lstrip("\n"), suffix, *chars))
+        return self.answered(kind, FIX, before, after, told_around("python", prefix.lstrip("\n"), suffix, *chars))
 
     def told(self) -> Example | None:
         change = self.named()

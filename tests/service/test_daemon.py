@@ -127,6 +127,22 @@ async def test_an_idle_engine_stops(tmp_path: Path) -> None:
     await client.close()
 
 
+async def test_an_engine_goes_when_another_version_is_installed(tmp_path: Path) -> None:
+    here = tmp_path / "installed"
+    shutil.copytree(EMBEDDED.parents[1], here / "engine", ignore=shutil.ignore_patterns("base", "__pycache__"))
+    environment = {**os.environ, "REDRAFT_RUNTIME_DIR": str(tmp_path / "run")}
+    process = subprocess.Popen([sys.executable, "-m", "engine.service.daemon"], cwd=here, env=environment)
+    try:
+        while not list((tmp_path / "run").glob("*.sock")):
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1.5)
+        assert process.poll() is None
+        (here / "engine" / "__init__.py").touch()
+        assert await asyncio.to_thread(process.wait, 20) == 0
+    finally:
+        process.kill()
+
+
 async def test_corrupt_weights_are_named_with_a_remedy(tmp_path: Path) -> None:
     model = tmp_path / "model"
     shutil.copytree(EMBEDDED, model)
