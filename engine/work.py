@@ -21,7 +21,7 @@ from engine.syntax import REPORTED_LATE, Judge
 CHARS_PER_TOKEN = 8  # more than any context needs, so that only the near text is tokenised
 STAY_CHARS, STAY_TOKENS = 1024, 64  # typed before the beginning of what is read in order moves
 SCORED_AT_ONCE = 32  # canvases of one pass: a cancel waits for it
-NEAR_LINES = 2  # above and below the lines that the parser's words point to
+NEAR_LINES = 1  # above and below the lines that the parser's words point to
 NEAR_CHARS = 2000  # on either side of the region, where names and indentation are looked up
 
 Answers = list[CanvasLogits]
