@@ -113,8 +113,8 @@ def sound(texts: list[Scored], region: Region, language: str) -> list[Scored]:
     """Those that leave something there and no name unbound. Likeliest a token: a short one is not better for being
     short."""
 
-    def missing(text: str) -> frozenset[str]:
-        return unbound(region.prefix + text + region.suffix) if language == "python" else frozenset()
+    def missing(text: str) -> set[str]:
+        return unbound(region.prefix + text + region.suffix) if language == "python" else set()
 
     before = missing(region.span)
     kept = [one for one in texts if one[0].strip() and missing(one[0]) <= before]

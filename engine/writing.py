@@ -17,12 +17,17 @@ from engine.models.denoiser import Denoiser
 from engine.models.vocabulary import BOS, MASK, Vocabulary
 from engine.models.writer import Writer
 from engine.regions import line_above
+from engine.unbound import unbound
 from engine.work import Answers, Block, Query, Work
 
+FEWEST = 4  # texts that are looked for
+BINDING, MOST_BOUND = 4, 2  # drafts that bind a name, and names
+UNBOUND = 5.0  # nats that a name left unbound costs
 DRAWN = 8  # texts at once, the likeliest among them
 TEMPERATURE = 0.6  # of the others
 LINE_TOKENS = 48
 STEM = re.compile(r"(?:\n\s*| ?\w+| +|\S)$")
+WORD = re.compile(r"\w+")
 HOLE_TOKENS = 100  # longer texts it was not trained on
 BELOW_CHARS = 100  # of what stands below, to be made likely by a text whose author has not seen it
 PATIENCE = 8  # tokens that the last quarter of the drafts may take longer than the others
@@ -82,15 +87,47 @@ def write_block(work: Work) -> Block:
     assert isinstance(work.denoiser, Writer)
     take_stem(work)
     close, whole = work.denoiser.turn_ends[1], bool(work.region.head)
-    endings = Endings(close, whole, work.request.candidates)
+    endings = Endings(close, whole, max(FEWEST, work.request.candidates))
+    most = HOLE_TOKENS if whole else LINE_TOKENS
     drafts = [Draft(work.stem, i == 0) for i in range(DRAWN)]
-    yield from written_on(work, drafts, work.text([close]), HOLE_TOKENS if whole else LINE_TOKENS, endings)
+    yield from written_on(work, drafts, work.text([close]), most, endings)
+    texts = ranked(work, endings)
+    if texts and whole and (stems := binding_stems(work, texts[0][0])):
+        drafts = [Draft(stem, i == 0) for stem in stems for i in range(BINDING)]
+        binding = Endings(close, whole, len(drafts))
+        yield from written_on(work, drafts, work.text([close]), most, binding)
+        endings.found |= binding.found
+        texts = ranked(work, endings)
+    canvases = [(likely, [BOS, *work.denoiser.vocabulary.encode(text)]) for text, likely in texts]
+    return [Child(likely / len(canvas), canvas) for likely, canvas in canvases]
+
+
+def ranked(work: Work, endings: Endings) -> list[tuple[str, float]]:
+    """What was written, with its log-probability, the likeliest first; a name that it leaves unbound counts against
+    it, and what does not parse is left out where anything does."""
     texts: dict[str, float] = {}
     for ids, likely in sorted(endings.found.items(), key=lambda one: -one[1]):
         text = work.text(ids)
-        texts.setdefault(text.rstrip() if whole else text.removeprefix(work.stem), likely)
-    canvases = {text: [BOS, *work.denoiser.vocabulary.encode(text)] for text in texts if text.strip()}
-    return [Child(texts[text] / len(canvas), canvas) for text, canvas in canvases.items()]
+        text = text.rstrip() if endings.whole else text.removeprefix(work.stem)
+        if text.strip():
+            texts.setdefault(text, likely)
+    judge = work.judge
+    sound = {text: likely for text, likely in texts.items() if judge and judge.fault(text) is None} or texts
+    return sorted(sound.items(), key=lambda one: UNBOUND * len(missing(work, one[0])) - one[1])
+
+
+def missing(work: Work, text: str) -> set[str]:
+    """Names that nobody binds with `text` in the hole."""
+    return unbound(work.region.prefix + text + work.region.suffix) if work.request.language == "python" else set()
+
+
+def binding_stems(work: Work, text: str) -> list[str]:
+    """How a text begins that binds a name, for the few names that `text` leaves unbound and only what stands below
+    uses."""
+    above, below = (set(WORD.findall(part)) for part in (work.region.prefix, work.region.suffix))
+    names = sorted((missing(work, text) & below) - above)
+    indent = indent_of(next((line for line in work.region.suffix.split("\n") if line.strip()), ""))
+    return [f"\n{indent}{name} =" for name in names] if len(names) <= MOST_BOUND else []
 
 
 def take_stem(work: Work) -> None:
