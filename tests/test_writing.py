@@ -53,6 +53,33 @@ def test_a_hole_within_a_line(denoiser: EmbeddedDenoiser, before: str, after: st
     assert all(python_fault(before + candidate.text + after) is None for candidate in result.candidates)
 
 
+@pytest.mark.parametrize(
+    ("above", "below", "name"),
+    [
+        ("def product(values):\n", "    for value in values:\n        result *= value\n    return result\n", "result"),
+        (
+            "def digits(text):\n",
+            "    for c in text:\n        if c.isdigit():\n            kept.append(c)\n    return kept\n",
+            "kept",
+        ),
+    ],
+)
+def test_what_stands_below_tells_which_name_to_bind(
+    denoiser: EmbeddedDenoiser, above: str, below: str, name: str
+) -> None:
+    (filled,) = edit(denoiser, EditRequest("fill", above, "", below, candidates=1)).candidates
+    assert f"    {name} = " in filled.text
+
+
+def test_a_missing_import_is_no_reason_to_bind_its_name(denoiser: EmbeddedDenoiser) -> None:
+    above, below = (
+        "def norm(values):\n    squares = []\n    for value in values:\n",
+        "    return np.sqrt(sum(squares))\n",
+    )
+    result = edit(denoiser, EditRequest("fill", above, "", below, candidates=4))
+    assert result.candidates[0].text.startswith("        squares.append(")
+
+
 def test_the_same_seed_writes_the_same(denoiser: EmbeddedDenoiser) -> None:
     assert edit(denoiser, METHOD).candidates == edit(denoiser, METHOD).candidates
 
