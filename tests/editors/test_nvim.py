@@ -213,7 +213,7 @@ def test_a_killed_engine_is_started_again(nvim: Nvim, tmp_path: Path) -> None:
     )
     nvim.wait("the user is told", lambda: "engine" in nvim.messages())
     assert nvim.text() == before
-    assert nvim.preview() == ""
+    nvim.wait("the preview goes", lambda: nvim.preview() == "")
     file = tmp_path / "shop.py"
     file.write_text("\n".join(BROKEN))
     nvim.command(f"edit! {file}")
