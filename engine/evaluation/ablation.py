@@ -16,16 +16,16 @@ from engine.evaluation.repair import repair_rows
 from engine.models.ar_twin import ARTwin
 
 STRENGTHS = (0.25, 0.5, 1.0)
-THRESHOLDS = (0.2, 0.5, 0.8, 0.95)  # of the sampler: lower ones take fewer steps
-USUAL_STRENGTH, USUAL_THRESHOLD = 0.5, 0.8
+STEPS = (1, 2, 4, 8, 16)
+USUAL_STRENGTH, USUAL_STEPS = 0.5, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Recovery at one noise strength and one threshold of the sampler (None: left to right)."""
+    """Recovery at one noise strength, in at most so many steps (None: left to right)."""
 
     strength: float
-    threshold: float | None
+    steps: int | None
     similarity: Mean
     exact: Rate
     passes: Mean
@@ -58,13 +58,13 @@ def compare(folders: Mapping[str, Path], corpus: Path, cases: int, threads: int 
         bench.warm_up(model)
         rows = repair_rows(broken, model, options)
         points: list[Point] = []
-        for strength, threshold in settings(isinstance(model, ARTwin)):
+        for strength, steps in settings(isinstance(model, ARTwin)):
             spans = noised_spans(spots, model.vocabulary, model.max_prefix, model.max_suffix, strength)
-            found = recover(model, spans, threshold or 0.0)
+            found = recover(model, spans, steps or 0)
             points.append(
                 Point(
                     strength,
-                    threshold,
+                    steps,
                     metrics.mean_of([one.similarity for one in found]),
                     metrics.rate([one.exact for one in found]),
                     metrics.mean_of([one.passes for one in found]),
@@ -85,12 +85,12 @@ def compare(folders: Mapping[str, Path], corpus: Path, cases: int, threads: int 
     return reports
 
 
-def settings(twin: bool) -> list[tuple[float, float | None]]:
-    """Strengths at the usual threshold, then thresholds at the usual strength, none twice."""
+def settings(twin: bool) -> list[tuple[float, int | None]]:
+    """Strengths at the usual number of steps, then numbers of steps at the usual strength, none twice."""
     if twin:
         return [(strength, None) for strength in STRENGTHS]
-    usual = [(strength, USUAL_THRESHOLD) for strength in STRENGTHS]
-    return [*usual, *((USUAL_STRENGTH, t) for t in THRESHOLDS if t != USUAL_THRESHOLD)]
+    usual = [(strength, USUAL_STEPS) for strength in STRENGTHS]
+    return [*usual, *((USUAL_STRENGTH, steps) for steps in STEPS if steps != USUAL_STEPS)]
 
 
 def write_report(reports: Sequence[TwinReport], tokens: float, config: Path, folder: Path) -> None:
@@ -116,16 +116,27 @@ to its end. One run each, so the intervals are of the cases, not of the training
 Repair: {first.repaired.of} lines of held-out files broken by one made mistake, so that the file does not compile; the
 whole engine, with parser and mends by hand (the autoregressive twin has the parser and a beam of 16, but no mends by
 hand, so these columns compare editors, not models alone). Recovery: spans of held-out files with half their tokens
-masked, the model alone, similarity over tokens by Levenshtein distance; leaving all masks out scores 0.5. All with 95%
-intervals (rates by Wilson, means by bootstrap over the cases). Milliseconds on one thread; comparable only when
-nothing else ran.
+masked, the model alone, in at most {USUAL_STEPS} steps, similarity over tokens by Levenshtein distance; leaving all
+masks out scores 0.5. All with 95% intervals (rates by Wilson, means by bootstrap over the cases). Milliseconds on one
+thread; comparable only when nothing else ran.
 
 | twin | repaired, first | among ten | compiles | ms per repair | recovered | exact | passes | ms |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
     rows = "".join(f"| {' | '.join(cells(report))} |\n" for report in reports)
     counts = f"n = {first.repaired.of} repairs and {usual_point(first).similarity.of} recoveries per twin."
-    return f"{head}{rows}\n{counts}\n\n![curves](images/ablation.png)\n"
+    return f"{head}{rows}\n{counts}\n\n{by_steps(reports)}\n![curves](images/ablation.png)\n"
+
+
+def by_steps(reports: Sequence[TwinReport]) -> str:
+    """Similarity by the number of steps allowed."""
+    head = f"| recovered, steps allowed | {' | '.join(map(str, STEPS))} |\n| --- |{' --- |' * len(STEPS)}\n"
+    rows: list[str] = []
+    for report in reports:
+        points = {p.steps: p for p in report.points if p.strength == USUAL_STRENGTH}
+        if None not in points:
+            rows.append(f"| {report.name} | {' | '.join(mean(points[n].similarity, 3) for n in STEPS)} |\n")
+    return head + "".join(rows)
 
 
 def cells(report: TwinReport) -> list[str]:
@@ -144,7 +155,7 @@ def cells(report: TwinReport) -> list[str]:
 
 
 def usual_point(report: TwinReport) -> Point:
-    return next(p for p in report.points if p.strength == USUAL_STRENGTH and p.threshold in (None, USUAL_THRESHOLD))
+    return next(p for p in report.points if p.strength == USUAL_STRENGTH and p.steps in (None, USUAL_STEPS))
 
 
 def percent(rate: Rate) -> str:
@@ -170,14 +181,14 @@ def draw(reports: Sequence[TwinReport], path: Path) -> None:
     steps, times, strengths = panels
     for report in reports:
         usual = [p for p in report.points if p.strength == USUAL_STRENGTH]
-        usual.sort(key=lambda p: p.threshold or 0.0)
+        usual.sort(key=lambda p: p.steps or 0)
         line(steps, [p.passes.mean or 0.0 for p in usual], usual, report.name)
         line(times, [p.milliseconds.mean or 0.0 for p in usual], usual, report.name)
-        across = [p for p in report.points if p.threshold in (None, USUAL_THRESHOLD)]
+        across = [p for p in report.points if p.steps in (None, USUAL_STEPS)]
         line(strengths, [p.strength for p in across], across, report.name)
     steps.set_xlabel(f"forward passes, {USUAL_STRENGTH:.0%} masked")
     times.set_xlabel(f"milliseconds, {USUAL_STRENGTH:.0%} masked")
-    strengths.set_xlabel(f"share of tokens masked, threshold {USUAL_THRESHOLD}")
+    strengths.set_xlabel(f"share of tokens masked, at most {USUAL_STEPS} steps")
     steps.set_ylabel("similarity to the author's span")
     strengths.legend(fontsize="x-small")
     figure.savefig(path, dpi=110)

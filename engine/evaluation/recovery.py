@@ -19,7 +19,7 @@ from engine.models.denoiser import CanvasItem, Context, Denoiser
 from engine.models.vocabulary import MASK, Vocabulary
 from engine.regions import normalise
 
-MAX_STEPS = 24
+THRESHOLD = 0.8  # probability at which a mask is filled before its turn
 LONGEST = 80  # tokens of a span; longer ones are left out
 
 
@@ -56,21 +56,22 @@ def noised_spans(
     return spans
 
 
-def recover(model: Denoiser | ARTwin, spans: Sequence[NoisedSpan], threshold: float) -> list[Recovered]:
-    """Every span on its own, its context encoded ahead; `threshold` of the sampler, void for the twin."""
+def recover(model: Denoiser | ARTwin, spans: Sequence[NoisedSpan], steps: int) -> list[Recovered]:
+    """Every span on its own, its context encoded ahead; at most `steps` denoising steps, void for the twin."""
     return [
-        recover_by_twin(model, span) if isinstance(model, ARTwin) else recover_by_steps(model, span, threshold)
+        recover_by_twin(model, span) if isinstance(model, ARTwin) else recover_by_steps(model, span, steps)
         for span in spans
     ]
 
 
-def recover_by_steps(denoiser: Denoiser, span: NoisedSpan, threshold: float) -> Recovered:
+def recover_by_steps(denoiser: Denoiser, span: NoisedSpan, steps: int) -> Recovered:
+    """Each step fills at least its share of the masks, so that the last one leaves none."""
     denoiser.warm(span.context)
-    policy = StepPolicy(threshold, max_canvas=denoiser.max_canvas)
     canvas, passes, rng = span.canvas, 0, seeded(0)
     started = time.perf_counter()
-    while passes < MAX_STEPS:
+    while passes < steps:
         (logits,) = denoiser.denoise([CanvasItem(span.context, tuple(canvas))])
+        policy = StepPolicy(THRESHOLD, max_canvas=denoiser.max_canvas, least=1 / (steps - passes))
         passes += 1
         after = reverse_step(canvas, logits, policy, rng)
         if after == canvas:
