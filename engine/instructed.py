@@ -20,7 +20,7 @@ from engine.models.denoiser import Context, Denoiser
 from engine.models.vocabulary import BOS, MASK
 from engine.models.writer import Writer
 from engine.regions import Region, hidden_text, visible_span
-from engine.unbound import unbound
+from engine.unbound import unbound_with
 from engine.work import Answers, Job, Query, Scored, Texts, Work
 from engine.writing import Draft, written_on
 
@@ -114,7 +114,7 @@ def sound(texts: list[Scored], region: Region, language: str) -> list[Scored]:
     short."""
 
     def missing(text: str) -> set[str]:
-        return unbound(region.prefix + text + region.suffix) if language == "python" else set()
+        return unbound_with(region.prefix, text, region.suffix) if language == "python" else set()
 
     before = missing(region.span)
     kept = [one for one in texts if one[0].strip() and missing(one[0]) <= before]

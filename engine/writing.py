@@ -17,7 +17,7 @@ from engine.models.denoiser import Denoiser
 from engine.models.vocabulary import BOS, MASK, Vocabulary
 from engine.models.writer import Writer
 from engine.regions import line_above
-from engine.unbound import unbound
+from engine.unbound import WORD, unbound_with
 from engine.work import Answers, Block, Query, Work
 
 FEWEST = 4  # texts that are looked for
@@ -27,7 +27,6 @@ DRAWN = 8  # texts at once, the likeliest among them
 TEMPERATURE = 0.6  # of the others
 LINE_TOKENS = 48
 STEM = re.compile(r"(?:\n\s*| ?\w+| +|\S)$")
-WORD = re.compile(r"\w+")
 HOLE_TOKENS = 100  # longer texts it was not trained on
 BELOW_CHARS = 100  # of what stands below, to be made likely by a text whose author has not seen it
 PATIENCE = 8  # tokens that the last quarter of the drafts may take longer than the others
@@ -118,16 +117,17 @@ def ranked(work: Work, endings: Endings) -> list[tuple[str, float]]:
 
 def missing(work: Work, text: str) -> set[str]:
     """Names that nobody binds with `text` in the hole."""
-    return unbound(work.region.prefix + text + work.region.suffix) if work.request.language == "python" else set()
+    return unbound_with(work.region.prefix, text, work.region.suffix) if work.request.language == "python" else set()
 
 
 def binding_stems(work: Work, text: str) -> list[str]:
     """How a text begins that binds a name, for the few names that `text` leaves unbound and only what stands below
     uses."""
-    above, below = (set(WORD.findall(part)) for part in (work.region.prefix, work.region.suffix))
-    names = sorted((missing(work, text) & below) - above)
+    names = missing(work, text)
+    if names:
+        names = names.intersection(WORD.findall(work.region.suffix)).difference(WORD.findall(work.region.prefix))
     indent = indent_of(next((line for line in work.region.suffix.split("\n") if line.strip()), ""))
-    return [f"\n{indent}{name} =" for name in names] if len(names) <= MOST_BOUND else []
+    return [f"\n{indent}{name} =" for name in sorted(names)] if len(names) <= MOST_BOUND else []
 
 
 def take_stem(work: Work) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.unbound import LONGEST, unbound
+from engine.unbound import LONGEST, unbound, unbound_with
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,13 @@ from engine.unbound import LONGEST, unbound
 )
 def test_only_what_nobody_binds_is_unbound(text: str, names: set[str]) -> None:
     assert unbound(text) == names
+
+
+@pytest.mark.parametrize("more", ["", "def other():\n    return 1\n\n\n" * (LONGEST // 30)])
+def test_a_long_document_is_looked_at_around_the_text(more: str) -> None:
+    above = f"import os\n\n\n{more}@cache\ndef f(path):\n    names = []\n"
+    end = f"\n\n\n{more}def size(name):\n    return name\n"
+    below = f"    for name in names:\n        total += size(name)\n    return total{end}"
+    assert unbound_with(above, "    pass\n", below) == ({"total", "cache"} if not more else {"total"})
+    assert "total" not in unbound_with(above, "    total = len(os.listdir(path))\n", below)
+    assert "walk" in unbound_with(above, "    total = walk(path)\n", below)
