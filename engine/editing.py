@@ -21,12 +21,13 @@ from engine.diffusion.sampler import StepPolicy, moves, renoise, reverse_step
 from engine.diffusion.search import Child, judged_search, nearness
 from engine.errors import EditError
 from engine.guessing import guess_block
-from engine.instructed import SIMPLIFY, Told, rewritten_as_told, told_by
+from engine.instructed import SIMPLIFY, rewritten_as_told, rewritten_in_parts, told_by
 from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import Context, Denoiser
 from engine.models.http import Model
 from engine.models.vocabulary import BOS, MASK
+from engine.models.writer import Writer
 from engine.reading import plausible
 from engine.regions import Region, line_above, normalise
 from engine.syntax import REPORTED_LATE, Judge
@@ -73,9 +74,9 @@ def edit_session(request: EditRequest, denoiser: Denoiser) -> Session:
     fault = fault_with(region, region.span, request.language)
     parsed = is_checked(request.language) and fault is None
     job = Job(request, who_edits(request, denoiser), region, parsed, deadline)
-    texts = (
-        list(resolved(job)) or (yield from narrowed(job, fault)) or (yield from told(job)) or (yield from edited(job))
-    )
+    texts = list(resolved(job)) or (yield from narrowed(job, fault)) or (yield from told(job))
+    if texts is None:
+        texts = yield from edited(job)
     candidates = rank(texts, region, request, request.candidates, deadline)
     guesses: tuple[Candidate, ...] = ()
     if request.guesses and request.intent == "fix" and parsed and not candidates:
@@ -122,21 +123,26 @@ def narrowed(job: Job, told: SyntaxFault | None) -> Texts:
     return texts if job.late else []
 
 
-def told(job: Job) -> Texts:
-    """Rewrites as the instruction says, or as nobody would mind, where there is a writer to follow it."""
-    task = to_be_told(job.request, job.region, job.denoiser)
+def told(job: Job) -> Generator[Query, Answers, list[Scored] | None]:
+    """Rewrites as the instruction says, or as nobody would mind; None where there is nobody to be told."""
+    instruction = told_what(job.request)
     own_idea = not (job.request.instruction or "").strip()
-    if task is None or (own_idea and is_checked(job.request.language) and not job.parsed):
-        return []
-    return (yield from rewritten_as_told(job, task, own_idea))
-
-
-def to_be_told(request: EditRequest, region: Region, denoiser: Denoiser) -> Told | None:
-    """What a rewrite asks of the writer. With a `strength` alone, the span is to be re-noised."""
-    instruction = (request.instruction or "").strip()
-    if request.intent != "rewrite" or not (instruction or request.strength is None):
+    if not instruction or (own_idea and is_checked(job.request.language) and not job.parsed):
         return None
-    return told_by(request, region, denoiser.writer, instruction or SIMPLIFY)
+    writer = job.denoiser.writer
+    if task := told_by(job.request, job.region, writer, instruction):
+        return (yield from rewritten_as_told(job, task, own_idea))
+    if isinstance(writer, Writer) and job.region.head:
+        return (yield from rewritten_in_parts(job, writer, instruction, own_idea))
+    return None
+
+
+def told_what(request: EditRequest) -> str:
+    """What a rewrite is to do, in words; "" where there are none: with a `strength` alone, the span is re-noised."""
+    instruction = (request.instruction or "").strip()
+    if request.intent != "rewrite" or (request.strength is not None and not instruction):
+        return ""
+    return instruction or SIMPLIFY
 
 
 def edited(job: Job) -> Texts:
@@ -206,7 +212,8 @@ def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     above, _, below = (faulty_lines(region, region.span, fault) if fault else None) or ("", "", "")
     who = who_edits(request, denoiser)
     who.warm(make_context(request, who, region.prefix + above, below + region.suffix))
-    if task := to_be_told(request, region, denoiser):
+    instruction = told_what(request)
+    if instruction and (task := told_by(request, region, denoiser.writer, instruction)):
         task.writer.warm(task.asked())
 
 

@@ -7,14 +7,16 @@ one pass over the copy tells how likely every departure is, and the likeliest ar
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from engine.completion import written_ahead
+from engine.diffusion.mending import indent_of
 from engine.messages import EditRequest
 from engine.models.denoiser import Context, Denoiser
 from engine.models.vocabulary import BOS, MASK
@@ -30,6 +32,8 @@ ASKED = "Edit this {0} code: {1}.\n"
 SIMPLIFY = "Simplify"  # what a rewrite is told when nobody says how
 SHORT, LONGEST = 48, 240  # tokens of code with many answers, and with few; in longer code the writer loses the thread
 MANY, FEW = 8, 2  # answers
+PART = 100  # tokens of longer code that are rewritten at a time: of more, the writer may leave out a function
+INDENTED = re.compile(r"\n[ \t]*[^\s)\]}]")  # a line that may begin a statement
 ASKED_CHARS = 400  # of an instruction
 LONGER = 40  # tokens that an answer may have more than the code
 
@@ -103,10 +107,54 @@ def first_line(text: str) -> str:
 def rewritten_as_told(job: Job, told: Told, own_idea: bool) -> Texts:
     """Texts for the whole span, best first. `own_idea`: nobody said how; then what breaks the code is no answer."""
     work = job.open("", job.region.span, "", told.writer)
+    texts, _ = yield from answers_to(work, told, job.region, own_idea)
+    return texts
+
+
+def rewritten_in_parts(job: Job, writer: Writer, instruction: str, own_idea: bool) -> Texts:
+    """The whole span, in which every part is as told that is likelier so than as it is."""
+    parts = in_parts(job.region.span, lambda text: len(writer.vocabulary.encode(text)))
+    done, gains = "", [0.0]
+    for i, part in enumerate(parts):
+        rest = "".join(parts[i + 1 :])
+        region = replace(job.region, prefix=job.region.prefix + done, span=part, suffix=rest + job.region.suffix)
+        told = told_by(job.request, region, writer, instruction)
+        if told and part.strip() and not job.late:
+            work = job.open(done, part, rest, writer)
+            texts, as_it_is = yield from answers_to(work, told, region, own_idea)
+            better = [one for one in texts if one[1] > as_it_is and not (work.judge and work.judge.fault(one[0]))]
+            if better:
+                part, likely = better[0]
+                gains.append(likely - as_it_is)
+        done += part
+    return [(done, sum(gains) / len(parts))] if done != job.region.span else []
+
+
+def in_parts(span: str, length: Callable[[str], int]) -> list[str]:
+    """`span` in parts that are not too long, cut in front of the lines that are indented least."""
+    parts, lines = list[str](), list[str]()
+    for line in filter(None, re.split(r"(?=\n)", span)):
+        if len(lines) > 1 and length("".join(lines) + line) > PART:
+            at = min(range(1, len(lines)), key=lambda i: (INDENTED.match(lines[i]) is None, depth(lines[i]), -i))
+            parts.append("".join(lines[:at]))
+            lines = lines[at:]
+        lines.append(line)
+    return [*parts, "".join(lines)]
+
+
+def depth(line: str) -> int:
+    return len(indent_of(line.removeprefix("\n")))
+
+
+def answers_to(
+    work: Work, told: Told, region: Region, own_idea: bool
+) -> Generator[Query, Answers, tuple[list[Scored], float]]:
+    """Texts in the place of the code, best first, with the mean log-probability of their tokens, and that of the code
+    as it is."""
     work.context = told.asked()
-    answers = yield from departures(work, told, (yield from read_copy(work, told)))
-    texts = [(told.text(answer, job.region), likely) for answer, likely in answers]
-    return sound(texts, job.region, told.language) if own_idea else texts
+    copy = yield from read_copy(work, told)
+    texts = [(told.text(answer, region), likely) for answer, likely in (yield from departures(work, told, copy))]
+    return sound(texts, region, told.language) if own_idea else texts, float(copy.likely.mean())
 
 
 def sound(texts: list[Scored], region: Region, language: str) -> list[Scored]:

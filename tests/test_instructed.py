@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 
 import pytest
 
 from engine.editing import edit_session, run_session, warm_context
-from engine.instructed import LONGEST, told_by
+from engine.instructed import LONGEST, in_parts, told_by
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import EmbeddedDenoiser
 from engine.models.foreign import SHIFT
@@ -113,10 +114,42 @@ def test_broken_code_without_an_instruction_is_mended(denoiser: EmbeddedDenoiser
     assert result.candidates[0].parses
 
 
-def test_long_code_is_left_to_the_denoiser(denoiser: EmbeddedDenoiser) -> None:
-    span = "".join(f"value_{i} = compute({i}, value_{i - 1})\n" for i in range(1, LONGEST // 10))
-    result = edit(denoiser, EditRequest("rewrite", "", span, "", instruction="use a loop", deadline_ms=3000))
-    assert all(len(candidate.text) > len(span) / 2 for candidate in result.candidates)
+COUNT = """def count_{0}(path, users):
+    total = 0
+    for user in users:
+        if user.active == True:
+            total = total + 1
+    log.write("%s %d" % (path, total))
+    return total
+
+
+"""
+COUNTS = "".join(COUNT.format(name) for name in ("new", "old", "gone", "any", "few"))
+
+
+def test_long_code_is_rewritten_part_by_part(denoiser: EmbeddedDenoiser) -> None:
+    request = EditRequest("rewrite", "import log\n\n\n", COUNTS, "print(count_any)\n", instruction="add type hints")
+    assert denoiser.writer
+    assert len(denoiser.writer.vocabulary.encode(COUNTS)) > LONGEST
+    states: list[DenoisingState] = []
+    (told,) = run_session(edit_session(request, denoiser), denoiser, on_state=states.append).candidates
+    assert told.parses
+    assert re.findall(r"def (\w+)", told.text) == re.findall(r"def (\w+)", COUNTS)
+    assert len(re.findall(r"def \w+\(path: str, users: .*\) -> ", told.text)) >= 3
+    assert all(state.text.startswith("def count_new(path") for state in states)
+
+
+def test_parts_are_whole_statements(denoiser: EmbeddedDenoiser) -> None:
+    span = normalise("", COUNTS, "print(count_any)\n").span
+    parts = in_parts(span, lambda text: len(text) // 3)
+    assert "".join(parts) == span
+    assert [part.strip()[:9] for part in parts] == ["def count"] * 5
+
+
+def test_code_with_fences_in_it_is_left_to_the_denoiser(denoiser: EmbeddedDenoiser) -> None:
+    span = 'TEXT = """\n```\n"""\nx = 1\n'
+    for candidate in edit(denoiser, EditRequest("rewrite", "", span, "", instruction="rename x to y")).candidates:
+        assert "```" in candidate.text
 
 
 def test_an_instruction_may_be_as_long_as_it_likes(denoiser: EmbeddedDenoiser) -> None:
