@@ -127,6 +127,7 @@ def test_the_walkthrough_leads_from_the_sample_to_a_review(real: Workbench) -> N
     bench.page.locator(".editor-instance .view-line", has_text="Try Redraft").wait_for()
     assert steps.first.is_visible()  # beside it
     bench.page.locator(".squiggly-hint").first.wait_for()
+    bench.page.keyboard.press("Control+2")  # the walkthrough may have kept the keyboard
     bench.has_keyboard()
     bench.page.keyboard.press("Control+Alt+.")
     wait_for(lambda: bench.lenses("Accept").count(), "a suggestion for the mistake under the cursor")
