@@ -22,7 +22,7 @@ from engine.models.denoiser import Context, Denoiser
 from engine.models.vocabulary import BOS, MASK
 from engine.models.writer import Writer
 from engine.regions import Region, hidden_text, visible_span
-from engine.unbound import unbound_with
+from engine.unbound import left_unbound
 from engine.work import Answers, Job, Query, Scored, Texts, Work
 from engine.writing import Draft, written_on
 
@@ -160,12 +160,8 @@ def answers_to(
 def sound(texts: list[Scored], region: Region, language: str) -> list[Scored]:
     """Those that leave something there and no name unbound. Likeliest a token: a short one is not better for being
     short."""
-
-    def missing(text: str) -> set[str]:
-        return unbound_with(region.prefix, text, region.suffix) if language == "python" else set()
-
-    before = missing(region.span)
-    kept = [one for one in texts if one[0].strip() and missing(one[0]) <= before]
+    before = left_unbound(region, region.span, language)
+    kept = [one for one in texts if one[0].strip() and left_unbound(region, one[0], language) <= before]
     return sorted(kept, key=lambda one: -one[1])
 
 

@@ -9,11 +9,18 @@ import re
 import symtable
 from collections.abc import Iterator
 
+from engine.regions import Region
+
 BUILT_IN = frozenset((*dir(builtins), "__file__", "__path__"))
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 LONGEST = 30_000  # characters: some 50 ms
 WORD = re.compile(r"\w+")
 STATEMENT = re.compile(r"^(?=[^\s#)\]}])", re.MULTILINE)  # at the margin
+
+
+def left_unbound(region: Region, text: str, language: str) -> set[str]:
+    """Names of the document that nobody binds with `text` in the region; none of other languages than Python."""
+    return unbound_with(region.prefix, text, region.suffix) if language == "python" else set()
 
 
 def unbound_with(prefix: str, text: str, suffix: str) -> set[str]:

@@ -17,7 +17,7 @@ from engine.models.denoiser import Denoiser
 from engine.models.vocabulary import BOS, MASK, Vocabulary
 from engine.models.writer import Writer
 from engine.regions import line_above
-from engine.unbound import WORD, unbound_with
+from engine.unbound import WORD, left_unbound
 from engine.work import Answers, Block, Query, Work
 
 FEWEST = 4  # texts that are looked for
@@ -117,7 +117,7 @@ def ranked(work: Work, endings: Endings) -> list[tuple[str, float]]:
 
 def missing(work: Work, text: str) -> set[str]:
     """Names that nobody binds with `text` in the hole."""
-    return unbound_with(work.region.prefix, text, work.region.suffix) if work.request.language == "python" else set()
+    return left_unbound(work.region, text, work.request.language)
 
 
 def binding_stems(work: Work, text: str) -> list[str]:

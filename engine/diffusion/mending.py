@@ -28,9 +28,8 @@ INSERTED = {")": (1.5, 0.5), "]": (2.0, 1.5), "}": (2.5, 2.0), "(": (2.0, 4.0), 
             " as": (5.0, 6.0), " in": (4.5, 6.0), " +": (4.0, 6.0), "\\": (6.0, 2.5)}  # fmt: skip
 BARE = re.compile(r"(?<=[(=,\[])\s*([^\"'(),=\[\]\s#][^\"',=\[\]]*?)\s*(?=[,)\]]|$)")  # an argument without its quotes
 PATH = re.compile(r"(?<=[(=,\[])\s*([^\"'=,\s][^\"'=,]*/[^\"'=,]*?)\s*(?=,|[)\]]\s*$|$)")
-SWALLOWED = re.compile(
-    r"(.*?\S)(\s*#[^()\[\]{}]*?)([)\]}]+)[ \t]*$"
-)  # brackets behind a comment that are no part of it
+# Brackets behind a comment that are no part of it.
+SWALLOWED = re.compile(r"(.*?\S)(\s*#[^()\[\]{}]*?)([)\]}]+)[ \t]*$")
 CLOSERS, QUOTES = ")]}", "\"'"
 CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 OPENED_BY = {closer: opener for opener, closer in CLOSED_BY.items()}

@@ -111,8 +111,7 @@ class ARTwin:
         """Loads a model folder. Raises OSError, ValueError, RuntimeError or SafetensorError when it is not one."""
         network = SpanNetwork.load(folder)
         loaded = cls(network, Vocabulary.load(folder / "tokenizer.json"), folder.name, device)
-        if device == "cpu":
-            network.pack()
+        network.pack(device)
         return loaded
 
     @torch.inference_mode()

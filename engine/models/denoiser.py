@@ -131,8 +131,7 @@ class EmbeddedDenoiser(Denoiser):
         if vocabulary.size != model.sizes.vocab_size:
             raise ValueError(f"tokenizer.json has {vocabulary.size} tokens, the model {model.sizes.vocab_size}")
         loaded = cls(model, vocabulary, folder.name, device)
-        if device == "cpu":
-            model.pack()
+        model.pack(device)
         return loaded
 
     def write_with(self, load: Callable[[], Denoiser | None]) -> None:

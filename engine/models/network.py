@@ -189,14 +189,14 @@ class SpanNetwork(nn.Module):
         network.load_state_dict(weights, assign=True)
         return network.requires_grad_(False)
 
-    def pack(self) -> None:
+    def pack(self, device: str) -> None:
         """Keeps the matrices in half precision, as they are stored, laid out for a CPU's fastest kernels, where there
         are any. They can no longer be trained or moved."""
-        if packs_halves("cpu"):
+        if packs_halves(device):
             for block in self.blocks:
                 for name in ("qkv", "out", "gate_up", "down"):
-                    setattr(block, name, HalfLinear(cast(nn.Linear, getattr(block, name)).weight, "cpu"))
-            self.head = HalfLinear(self.embedding.weight, "cpu")
+                    setattr(block, name, HalfLinear(cast(nn.Linear, getattr(block, name)).weight, device))
+            self.head = HalfLinear(self.embedding.weight, device)
 
     def encode_context(self, ids: Tensor, positions: Tensor, mask: Tensor | None) -> KeyValues:
         """`ids`, `positions` [batch, context]; `mask` true at real tokens -> their keys and values."""

@@ -38,7 +38,7 @@ def test_serving_and_training_compute_the_same() -> None:
 
 def test_packed_matrices_compute_the_same() -> None:
     network, packed = SpanNetwork.load(EMBEDDED), SpanNetwork.load(EMBEDDED)
-    packed.pack()
+    packed.pack("cpu")
     ids = torch.randint(10, network.sizes.vocab_size, (2, 30))
     with torch.inference_mode():
         for whole, half in zip(network(ids), packed(ids), strict=True):
