@@ -8,11 +8,12 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, wait
 from dataclasses import replace
 
-from engine.editing import check, edit_session, rank, warm_context
+from engine.editing import check, edit_session, warm_context
 from engine.errors import EditError
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.http import Ask, HttpModel, Model
 from engine.models.prompts import Hole, answer_text
+from engine.ranking import rank
 from engine.regions import Region, hidden_text, normalise, visible_span
 from engine.work import Query, Session
 

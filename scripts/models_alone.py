@@ -13,7 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine import editing
+from engine import repairing
 from engine.evaluation import bench, metrics
 from engine.evaluation.held_out import broken_cases
 from engine.evaluation.metrics import Mean, Rate
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=300)
     parser.add_argument("--around", type=int, default=0, metavar="N", help="more lines selected on either side")
     options = parser.parse_args()
-    editing.mended_by_hand = lambda *_: {}
+    repairing.mended_by_hand = lambda *_: {}
     cases = [widened(case, options.around) for case in broken_cases(options.corpus, options.cases, seed=1)]
     outcomes = [repaired(cases, folder) for folder in options.models]
     for folder, rows in zip(options.models, outcomes, strict=True):

@@ -7,11 +7,14 @@ import time
 
 import pytest
 
-from engine.editing import BABBLE, edit_session, rank, run_session, split_blocks, warm_context
+from engine.denoising import BABBLE
+from engine.editing import edit_session, run_session, warm_context
 from engine.errors import EditError
 from engine.languages import python_fault
 from engine.messages import EditRequest
+from engine.ranking import rank
 from engine.regions import normalise
+from engine.work import split_blocks
 
 BROKEN = EditRequest("fix", "def f(x):\n", "    return int((x + 1)\n", "\n\nprint(f(2))\n")
 

@@ -2,7 +2,7 @@
 
 The model proposes what it finds likely; these proposals add what a bracket, a quote, a colon or an
 indentation can do near the place where the parser gave up. The judge keeps those that parse, the model's
-likelihood ranks them with its own (`engine.editing`). Purely textual.
+likelihood ranks them with its own (`engine.repairing`). Purely textual.
 """
 
 from __future__ import annotations

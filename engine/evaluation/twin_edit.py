@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import time
 
-from engine.editing import check, rank
+from engine.editing import check
 from engine.errors import EditError
 from engine.messages import EditRequest, EditResult
 from engine.models.ar_twin import ARTwin
 from engine.models.denoiser import Context
+from engine.ranking import rank
 from engine.regions import normalise
 
 BEAMS = 16
