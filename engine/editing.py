@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 
 from engine.completion import complete_line
 from engine.conflicts import resolutions
@@ -45,6 +46,7 @@ from engine.writing import write_block
 
 MAX_DOCUMENT = 2_000_000  # characters: above it the parser alone would take seconds
 MAX_SPAN = 20_000  # characters
+MAX_INSTRUCTION = 2_000  # characters
 FAR = 40  # lines: a fault reported further below the span is another one
 
 
@@ -174,6 +176,11 @@ def check(request: EditRequest) -> None:
     size = len(request.prefix) + len(request.span) + len(request.suffix)
     if size > MAX_DOCUMENT:
         raise EditError("too_large", f"the document has {size:,} characters, the limit is {MAX_DOCUMENT:,}")
+    if len(request.instruction or "") > MAX_INSTRUCTION:
+        said = len(request.instruction or "")
+        raise EditError(
+            "too_large", f"the instruction has {said:,} characters, the limit is {MAX_INSTRUCTION:,}: say it shorter"
+        )
     if "\0" in request.span or "\0" in request.prefix[-1000:]:
         raise EditError("bad_request", "the document holds NUL characters: it is not text")
     if request.intent != "fill" and not request.span:
@@ -196,8 +203,9 @@ def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     who = who_edits(request, denoiser)
     who.warm(make_context(request, who, region.prefix + above, below + region.suffix))
     instruction = told_what(request)
-    if instruction and (task := told_by(request, region, denoiser.writer, instruction)):
-        task.writer.warm(task.asked())
+    with suppress(EditError):  # the edit itself will tell the user
+        if instruction and (task := told_by(request, region, denoiser.writer, instruction)):
+            task.writer.warm(task.asked())
 
 
 def edit_block(work: Work, block: str, final: bool) -> Block:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.completion import written_ahead
 from engine.diffusion.mending import indent_of
+from engine.errors import EditError
 from engine.messages import EditRequest
 from engine.models.denoiser import Context, Denoiser
 from engine.models.vocabulary import BOS, MASK
@@ -80,15 +81,21 @@ class Told:
 
 def told_by(request: EditRequest, region: Region, writer: Denoiser | None, instruction: str) -> Told | None:
     """None when there is no writer that has learned to follow, or the code is too long for it or would seem to end
-    before its end."""
+    before its end. Raises EditError("too_large") for an instruction that the writer would not understand to its end."""
     if not isinstance(writer, Writer):
         return None
+    instruction = " ".join(instruction.split()).rstrip(".")
+    if len(instruction) > ASKED_CHARS:
+        raise EditError(
+            "too_large",
+            f"the embedded model follows instructions of up to {ASKED_CHARS} characters, this one has"
+            f" {len(instruction):,}: say it shorter, or choose a larger model (redraft model use)",
+        )
     span = visible_span(region)
     indent, code = indent_removed(span)
     code = code.rstrip("\n") + "\n"
     if FENCE in code or len(writer.vocabulary.encode(code)) > LONGEST:
         return None
-    instruction = " ".join(instruction.split())[:ASKED_CHARS].rstrip(".")
     return Told(writer, request.language, instruction, code, indent, span[len(span.rstrip("\n")) :])
 
 

@@ -197,7 +197,7 @@ def make_request(
         document.text[start:end],
         document.text[end:],
         language=checked_as(document),
-        instruction=instruction[:2000] if isinstance(instruction, str) and instruction.strip() else None,
+        instruction=instruction if isinstance(instruction, str) and instruction.strip() else None,
         diagnostics=diagnostics,
         strength=settings.strength,
         candidates=settings.candidates,

@@ -182,6 +182,7 @@ def test_cancelling_ends_the_session_before_the_next_step(denoiser) -> None:
         (EditRequest("fix", "", "", "x = 1\n"), "bad_request", "empty"),
         (EditRequest("fix", "", "x" * 30_000, ""), "too_large", "select less"),
         (EditRequest("fix", "x" * 2_000_001, "y", ""), "too_large", "limit"),
+        (EditRequest("rewrite", "", "a", "", instruction="x" * 2_001), "too_large", "say it shorter"),
         (EditRequest("fix", "", "a\0b", ""), "bad_request", "not text"),
         (EditRequest("fix", "", "a", "", candidates=0), "bad_request", "candidates"),
         (EditRequest("fix", "", "a", "", strength=2.0), "bad_request", "strength"),

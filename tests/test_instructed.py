@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from engine.editing import edit_session, run_session, warm_context
+from engine.errors import EditError
 from engine.instructed import LONGEST, in_parts, told_by
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import EmbeddedDenoiser
@@ -152,10 +153,12 @@ def test_code_with_fences_in_it_is_left_to_the_denoiser(denoiser: EmbeddedDenois
         assert "```" in candidate.text
 
 
-def test_an_instruction_may_be_as_long_as_it_likes(denoiser: EmbeddedDenoiser) -> None:
-    result = edit(denoiser, replace(TIMEOUT, instruction="add a timeout of 10 seconds " + "and mind the style " * 500))
-    assert result.reason in ("done", "unchanged")
-    assert all(candidate.parses for candidate in result.candidates)
+def test_an_instruction_that_it_would_not_read_to_its_end_is_refused(denoiser: EmbeddedDenoiser) -> None:
+    long = replace(TIMEOUT, instruction="add a timeout of 10 seconds " + "and mind the style " * 50)
+    with pytest.raises(EditError, match=r"up to 400 characters, this one has 9\d\d: say it shorter") as caught:
+        edit(denoiser, long)
+    assert caught.value.code == "too_large"
+    warm_context(long, denoiser)
 
 
 def test_at_the_deadline_it_stops(denoiser: EmbeddedDenoiser) -> None:
