@@ -11,7 +11,7 @@ from engine.reading import Reading, look_over
 from engine.work import Answers, Query, Work
 
 FIX = "Fix the bug"
-FEW = 5  # answers to code that is not short
+OFFERS = 8
 ABOVE, BELOW = "The code above it:\n", "The code below it:\n"
 ABOVE_CHARS, BELOW_CHARS = 320, 120  # as it was trained, of the code around
 
@@ -35,8 +35,8 @@ def ask_for_a_fix(work: Work) -> Generator[Query, Answers, Asked | None]:
         told_around(work.request.language, work.region.prefix + work.region.head, work.region.suffix)
     )
     copy = yield from read_copy(work, told)
-    answers = yield from departures(work, told, copy, FEW)
-    offers = [told.text(answer, work.region) for answer, _ in answers]
+    answers = yield from departures(work, told, copy, work.region, OFFERS)
+    offers = [told.text(answer.text, work.region) for answer in answers]
     reading = Reading(work, FENCE, copy.ids, copy.likely[:, 0].tolist(), [])
     return Asked(told, reading, [text for text in offers if work.judge is None or work.judge.fault(text) is None])
 

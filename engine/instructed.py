@@ -7,6 +7,7 @@ one pass over the copy tells how likely every departure is, and the likeliest ar
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Callable, Generator
@@ -15,24 +16,28 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from engine.completion import written_ahead
 from engine.diffusion.mending import indent_of
 from engine.errors import EditError
+from engine.lookup import read_along
 from engine.messages import EditRequest
 from engine.models.denoiser import Context, Denoiser
 from engine.models.vocabulary import BOS, MASK
 from engine.models.writer import Writer
 from engine.regions import Region, hidden_text, visible_span
-from engine.unbound import left_unbound
+from engine.unbound import WORD, left_unbound
 from engine.work import Answers, Job, Query, Scored, Texts, Work
-from engine.writing import Draft, written_on
+from engine.writing import Draft
 
 FENCE = "```"
 EDITOR = "You edit {0} code as the user says, and change nothing else."
 ASKED = "Edit this {0} code: {1}.\n"
 SIMPLIFY = "Simplify"  # what a rewrite is told when nobody says how
-SHORT, LONGEST = 48, 240  # tokens of code with many answers, and with few; in longer code the writer loses the thread
-MANY, FEW = 8, 2  # answers
+LONGEST = 240  # tokens of code; in longer code the writer loses the thread
+DEPARTURES, TOGETHER = 16, 4  # that are looked at, and that are taken on in one pass
+ROOM = 1200  # tokens of those, so that what was read of them is kept
+WANTED = 4  # answers
+UNASKED = 5.0  # nats that it costs to leave out a definition, or to leave a name unbound
+DEFINED = re.compile(r"\b(?:def|class|function|func|fn|struct|interface|enum|trait) +(\w+)")
 PART = 100  # tokens of longer code that are rewritten at a time: of more, the writer may leave out a function
 INDENTED = re.compile(r"\n[ \t]*[^\s)\]}]")  # a line that may begin a statement
 ASKED_CHARS = 400  # of an instruction
@@ -114,7 +119,8 @@ def first_line(text: str) -> str:
 def rewritten_as_told(job: Job, told: Told, own_idea: bool) -> Texts:
     """Texts for the whole span, best first. `own_idea`: nobody said how; then what breaks the code is no answer."""
     work = job.open("", job.region.span, "", told.writer)
-    texts, _ = yield from answers_to(work, told, job.region, own_idea)
+    wanted = max(WANTED, job.request.candidates)
+    texts, _ = yield from answers_to(work, told, job.region, wanted, own_idea)
     return texts
 
 
@@ -128,7 +134,7 @@ def rewritten_in_parts(job: Job, writer: Writer, instruction: str, own_idea: boo
         told = told_by(job.request, region, writer, instruction)
         if told and part.strip() and not job.late:
             work = job.open(done, part, rest, writer)
-            texts, as_it_is = yield from answers_to(work, told, region, own_idea)
+            texts, as_it_is = yield from answers_to(work, told, region, 1, own_idea)
             better = [one for one in texts if one[1] > as_it_is and not (work.judge and work.judge.fault(one[0]))]
             if better:
                 part, likely = better[0]
@@ -154,22 +160,20 @@ def depth(line: str) -> int:
 
 
 def answers_to(
-    work: Work, told: Told, region: Region, own_idea: bool
+    work: Work, told: Told, region: Region, wanted: int, own_idea: bool
 ) -> Generator[Query, Answers, tuple[list[Scored], float]]:
-    """Texts in the place of the code, best first, with the mean log-probability of their tokens, and that of the code
-    as it is."""
+    """At least the `wanted` texts in the place of the code, best first, with the mean log-probability of their tokens,
+    and that of the code as it is."""
     work.context = told.asked()
     copy = yield from read_copy(work, told)
-    texts = [(told.text(answer, region), likely) for answer, likely in (yield from departures(work, told, copy))]
-    return sound(texts, region, told.language) if own_idea else texts, float(copy.likely.mean())
-
-
-def sound(texts: list[Scored], region: Region, language: str) -> list[Scored]:
-    """Those that leave something there and no name unbound. Likeliest a token: a short one is not better for being
-    short."""
-    before = left_unbound(region, region.span, language)
-    kept = [one for one in texts if one[0].strip() and left_unbound(region, one[0], language) <= before]
-    return sorted(kept, key=lambda one: -one[1])
+    found = yield from departures(work, told, copy, region, wanted)
+    texts = [
+        (told.text(answer.text, region), answer.likely / answer.length)
+        for answer in found
+        if not own_idea or not answer.cost
+    ]
+    # Nobody asked for a certain change: a short answer is not better for being short.
+    return sorted(texts, key=lambda one: -one[1]) if own_idea else texts, float(copy.likely.mean())
 
 
 @dataclass(slots=True)
@@ -182,6 +186,21 @@ class Copy:
     departing: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`text` without its last line end; `likely`: log-probability of its `length` tokens, nats; `cost`: nats for what
+    it breaks that nobody wanted broken."""
+
+    text: str
+    likely: float
+    length: int
+    cost: float
+
+    @property
+    def worth(self) -> float:
+        return self.likely - self.cost
+
+
 def read_copy(work: Work, told: Told) -> Generator[Query, Answers, Copy]:
     """`work`: the writer's on the code, in the context of what was asked."""
     ids = work.denoiser.vocabulary.encode(told.code + FENCE)
@@ -192,23 +211,35 @@ def read_copy(work: Work, told: Told) -> Generator[Query, Answers, Copy]:
     return Copy(ids, likely, (likely.cumsum(0) - likely + logits.tokens).scatter(1, actual, -torch.inf))
 
 
-def departures(work: Work, told: Told, copy: Copy, few: int = FEW) -> Generator[Query, Answers, list[Scored]]:
-    """The likeliest answers other than the code as it is, the likeliest first, with the mean log-probability of their
-    tokens. `few`: how many to code that is not short."""
-    drafts = yield from finished(work, started(work, copy, few), len(copy.ids))
-    answers: dict[str, tuple[float, int]] = {}  # without their last line end
-    for draft in drafts:
-        text = work.text(draft.ids).partition(FENCE)[0].rstrip("\n")
-        one = draft.likely, len(draft.ids)
-        answers[text] = max(one, answers.get(text, one))  # some texts are to be had in two spellings
-    answers.pop(told.code.rstrip("\n"), None)
-    best = sorted(answers.items(), key=lambda one: -one[1][0])
-    return [(answer, nats / count) for answer, (nats, count) in best]
+def departures(
+    work: Work, told: Told, copy: Copy, region: Region, wanted: int
+) -> Generator[Query, Answers, list[Answer]]:
+    """The best answers other than the code as it is, which is that of `region`, the best first. Of the likeliest
+    departures those are taken on that are likeliest so far, until the `wanted` answers are better than what is left can
+    become."""
+    most = len(copy.ids) + LONGER
+    together = max(1, min(TOGETHER, ROOM // most))
+    price, drafts = Price(told, region), started(work, copy)
+    found: dict[str, Answer] = {told.code.rstrip("\n"): Answer("", -math.inf, 1, 0.0)}  # the copy is no answer
+    while not work.late:
+        for draft in drafts:
+            text = work.text(draft.ids).partition(FENCE)[0].rstrip("\n")
+            if draft.ended and text not in found:  # some texts are to be had in two spellings
+                found[text] = Answer(text, draft.likely, len(draft.ids), price.of(text))
+        worths = sorted((answer.worth for answer in found.values()), reverse=True)
+        least = worths[wanted - 1] if len(worths) >= wanted else -math.inf
+        drafts = [draft for draft in drafts if not draft.ended and draft.likely > least and len(draft.ids) < most]
+        if not drafts:
+            break
+        drafts.sort(key=lambda draft: -draft.likely)
+        yield from read_along(work, drafts[:together], most, FENCE)
+    answers = [answer for answer in found.values() if answer.worth > -math.inf]
+    return sorted(answers, key=lambda answer: -answer.worth)
 
 
-def started(work: Work, copy: Copy, few: int) -> list[Draft]:
-    """The copy up to its likeliest departures, these included."""
-    best = copy.departing.flatten().topk(MANY if len(copy.ids) <= SHORT else few)
+def started(work: Work, copy: Copy) -> list[Draft]:
+    """The copy up to its likeliest departures, these included, the likeliest first."""
+    best = copy.departing.flatten().topk(DEPARTURES)
     drafts: list[Draft] = []
     for place, nats in zip(best.indices.tolist(), best.values.tolist(), strict=True):
         at, token = divmod(place, copy.departing.shape[1])
@@ -216,11 +247,21 @@ def started(work: Work, copy: Copy, few: int) -> list[Draft]:
     return drafts
 
 
-def finished(work: Work, drafts: list[Draft], length: int) -> Generator[Query, Answers, list[Draft]]:
-    """Those that come to an end. In long code one after the other, in few passes: what of it stays is read along."""
-    if length <= SHORT:
-        return (yield from written_on(work, drafts, FENCE, length + LONGER))
-    done: list[Draft] = []
-    for draft in drafts:
-        done.append((yield from written_ahead(work, draft, FENCE, length + LONGER)))
-    return [draft for draft in done if draft.ended]
+class Price:
+    """What an answer costs: nothing is not what anybody asks for, and neither is to leave out a definition or to use a
+    name that nobody binds, unless the instruction speaks of it."""
+
+    def __init__(self, told: Told, region: Region) -> None:
+        self.told, self.region = told, region
+        self.defined, self.unbound = set(DEFINED.findall(told.code)), self.left_unbound(told.code.rstrip("\n"))
+        self.spoken_of = set(WORD.findall(told.instruction))
+
+    def left_unbound(self, answer: str) -> set[str]:
+        return left_unbound(self.region, self.told.text(answer, self.region), self.told.language)
+
+    def of(self, answer: str) -> float:
+        if not answer.strip():
+            return math.inf
+        defined = set(DEFINED.findall(answer))
+        lost = self.defined - defined if len(defined) < len(self.defined) else set[str]()
+        return UNASKED * len((lost | (self.left_unbound(answer) - self.unbound)) - self.spoken_of)

@@ -13,7 +13,7 @@ from engine.regions import Region
 
 BUILT_IN = frozenset((*dir(builtins), "__file__", "__path__"))
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-LONGEST = 30_000  # characters: some 50 ms
+WHOLE, LONGEST = 8_000, 30_000  # characters of a document that is looked at as a whole, and of a statement: some 50 ms
 WORD = re.compile(r"\w+")
 STATEMENT = re.compile(r"^(?=[^\s#)\]}])", re.MULTILINE)  # at the margin
 
@@ -26,7 +26,7 @@ def left_unbound(region: Region, text: str, language: str) -> set[str]:
 def unbound_with(prefix: str, text: str, suffix: str) -> set[str]:
     """Unbound names of a document. Of a long one, those of the statement at the margin that `text` is in, and what
     stands anywhere else counts as bound."""
-    if len(prefix) + len(text) + len(suffix) <= LONGEST:
+    if len(prefix) + len(text) + len(suffix) <= WHOLE:
         return unbound(prefix + text + suffix)
     start = max((found.start() for found in STATEMENT.finditer(prefix)), default=0)
     end = STATEMENT.search(suffix)

@@ -35,13 +35,15 @@ PATIENCE = 8  # tokens that the last quarter of the drafts may take longer than 
 @dataclass(slots=True)
 class Draft:
     """A text for the hole so far. `stem`: what it has still to begin with; `ids`: its tokens, the stem's among them;
-    `likely`: their log-probability, nats; `surest`: it takes the likeliest tokens, others are drawn."""
+    `likely`: their log-probability, nats; `surest`: it takes the likeliest tokens, others are drawn;
+    `trust`: how much further is read along than at first (`engine.lookup`)."""
 
     stem: str
     surest: bool
     ids: list[int] = field(default_factory=list[int])
     likely: float = 0.0
     ended: bool = False
+    trust: int = 1
 
     def take(self, token: int, text: str, likely: float, end: str = "\n") -> None:
         """A token with `end`, behind the stem, ends it and is not taken."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -150,8 +151,8 @@ EDITS = (
 )  # fmt: skip
 
 
-def main() -> None:
-    out = Path(sys.argv[1])
+def write(edits: Iterable[Small], out: Path) -> None:
+    """Records of `redraft bench function`."""
     out.parent.mkdir(parents=True, exist_ok=True)
     records = (
         {
@@ -162,10 +163,10 @@ def main() -> None:
             "instruction_descriptive": edit.instruction,
             "instruction_lazy": edit.instruction,
         }
-        for number, edit in enumerate(EDITS, 1)
+        for number, edit in enumerate(edits, 1)
     )
     out.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    write(EDITS, Path(sys.argv[1]))

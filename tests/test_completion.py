@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine import completion
-from engine.completion import AHEAD, continuation
+from engine import completion, lookup
 from engine.editing import edit_session, run_session
 from engine.languages import python_fault
 from engine.messages import EditRequest, EditResult
@@ -54,7 +53,7 @@ def test_tokens_read_along_change_nothing_but_the_time(
 ) -> None:
     monkeypatch.setattr(completion, "LEAST", -1000.0)
     along = complete(denoiser, *CURSORS[cursor])
-    monkeypatch.setattr(completion, "continuation", lambda read: ())
+    monkeypatch.setattr(lookup, "continuation", lambda *_: ())
     one_by_one = complete(denoiser, *CURSORS[cursor])
     assert texts(along) == texts(one_by_one) != []
     assert along.forward_passes <= one_by_one.forward_passes
@@ -68,19 +67,3 @@ def test_where_anything_may_follow_nothing_is_offered(denoiser: EmbeddedDenoiser
 def test_at_the_deadline_nothing_half_written_is_offered(denoiser: EmbeddedDenoiser) -> None:
     result = complete(denoiser, *CURSORS["an empty line"], deadline_ms=1)
     assert (result.candidates, result.reason) == ((), "deadline")
-
-
-@pytest.mark.parametrize(
-    ("read", "follows"),
-    [
-        ([1, 2, 3, 4, 1, 2], (3, 4, 1, 2)),
-        ([1, 2, 3, 9, 2, 5, 1, 2], (3, 9, 2, 5, 1, 2)),  # two tokens that match count more than one later on
-        ([1, 2, 7, 1, 2, 8, 1, 2], (8, 1, 2)),  # the last time
-        ([1, 2, 3], ()),
-        ([], ()),
-        ([5, 5], (5,)),
-        ([1, *range(20, 40), 1], tuple(range(20, 20 + AHEAD))),
-    ],
-)
-def test_what_followed_before_is_expected_again(read: list[int], follows: tuple[int, ...]) -> None:
-    assert continuation(read) == follows

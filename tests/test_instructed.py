@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 
 from engine.editing import edit_session, run_session, warm_context
 from engine.errors import EditError
-from engine.instructed import LONGEST, in_parts, told_by
+from engine.instructed import LONGEST, UNASKED, Price, in_parts, told_by
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import EmbeddedDenoiser
 from engine.models.foreign import SHIFT
@@ -23,6 +24,14 @@ CLAMP = """def clamp(value, low, high):
     if value > high:
         return high
     return value
+"""
+REPORT = """def report(rows):
+    lines = []
+    for name, amount in rows:
+        lines.append(name + ': ' + str(amount))
+    total = sum(amount for _, amount in rows)
+    lines.append('total: ' + str(total))
+    return '\\n'.join(lines)
 """
 FETCH = "    response = requests.get(url)\n    response.raise_for_status()\n"
 TIMEOUT = EditRequest(
@@ -100,7 +109,35 @@ def test_without_an_instruction_code_becomes_simpler(denoiser: EmbeddedDenoiser,
     for candidate in result.candidates:
         assert unbound(candidate.text) <= unbound(code)
         assert candidate.text.strip()
-    assert edit(denoiser, replace(request, instruction=" \n")).candidates == result.candidates
+    again = edit(denoiser, replace(request, instruction=" \n"))
+    assert [candidate.text for candidate in again.candidates] == [candidate.text for candidate in result.candidates]
+
+
+def test_what_nobody_asked_to_be_broken_costs(denoiser: EmbeddedDenoiser) -> None:
+    code = "class Stack:\n    def push(self, item):\n        self.x = item\n\n    def pop(self):\n        return 1\n"
+    region = normalise("", code, "")
+
+    def price(instruction: str, answer: str) -> float:
+        told = told_by(EditRequest("rewrite", "", code, ""), region, denoiser.writer, instruction)
+        assert told
+        return Price(told, region).of(answer)
+
+    shorter = code[: code.index("\n\n")]
+    assert price("return 2", code.replace("1", "2").rstrip("\n")) == 0
+    assert price("return 2", " \n") == math.inf
+    assert price("return 2", shorter) == UNASKED
+    assert price("remove pop", shorter) == 0
+    assert price("rename pop", code.replace("pop", "take").rstrip("\n")) == 0
+    assert price("return 2", code.replace("1", "two").rstrip("\n")) == UNASKED
+    assert price("return two", code.replace("1", "two").rstrip("\n")) == 0
+
+
+@pytest.mark.parametrize("instruction", ["sort the rows by name", "skip rows without a name"])
+def test_no_answer_is_nothing(denoiser: EmbeddedDenoiser, instruction: str) -> None:
+    """The likeliest answer to the first is to leave out everything."""
+    result = edit(denoiser, EditRequest("rewrite", "", REPORT, "", instruction=instruction, candidates=4))
+    assert len(result.candidates) == 4
+    assert all("def report(" in candidate.text for candidate in result.candidates)
 
 
 def test_a_strength_alone_asks_for_noise(denoiser: EmbeddedDenoiser) -> None:
@@ -137,7 +174,7 @@ def test_long_code_is_rewritten_part_by_part(denoiser: EmbeddedDenoiser) -> None
     assert told.parses
     assert re.findall(r"def (\w+)", told.text) == re.findall(r"def (\w+)", COUNTS)
     assert len(re.findall(r"def \w+\(path: str, users: .*\) -> ", told.text)) >= 3
-    assert all(state.text.startswith("def count_new(path") for state in states)
+    assert all(state.text.startswith("def count_n") for state in states)
 
 
 def test_parts_are_whole_statements(denoiser: EmbeddedDenoiser) -> None:
