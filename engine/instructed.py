@@ -37,6 +37,8 @@ DEPARTURES, TOGETHER = 16, 4  # that are looked at, and that are taken on in one
 ROOM = 1200  # tokens of those, so that what was read of them is kept
 WANTED = 4  # answers
 UNASKED = 5.0  # nats that it costs to leave out a definition, or to leave a name unbound
+UNHEARD = 2.0  # nats that it costs not to use a name of the instruction that is new
+NAME = re.compile(r"\b(?:\w*_\w*|\w+[A-Z]\w*)\b")  # in an instruction: what no word of a language looks like
 DEFINED = re.compile(r"\b(?:def|class|function|func|fn|struct|interface|enum|trait) +(\w+)")
 PART = 100  # tokens of longer code that are rewritten at a time: of more, the writer may leave out a function
 INDENTED = re.compile(r"\n[ \t]*[^\s)\]}]")  # a line that may begin a statement
@@ -249,12 +251,14 @@ def started(work: Work, copy: Copy) -> list[Draft]:
 
 class Price:
     """What an answer costs: nothing is not what anybody asks for, and neither is to leave out a definition or to use a
-    name that nobody binds, unless the instruction speaks of it."""
+    name that nobody binds, unless the instruction speaks of it; and new names that the instruction speaks of are to be
+    used."""
 
     def __init__(self, told: Told, region: Region) -> None:
         self.told, self.region = told, region
         self.defined, self.unbound = set(DEFINED.findall(told.code)), self.left_unbound(told.code.rstrip("\n"))
         self.spoken_of = set(WORD.findall(told.instruction))
+        self.new = set(NAME.findall(told.instruction)) - set(WORD.findall(told.code))
 
     def left_unbound(self, answer: str) -> set[str]:
         return left_unbound(self.region, self.told.text(answer, self.region), self.told.language)
@@ -264,4 +268,5 @@ class Price:
             return math.inf
         defined = set(DEFINED.findall(answer))
         lost = self.defined - defined if len(defined) < len(self.defined) else set[str]()
-        return UNASKED * len((lost | (self.left_unbound(answer) - self.unbound)) - self.spoken_of)
+        unasked = (lost | (self.left_unbound(answer) - self.unbound)) - self.spoken_of
+        return UNASKED * len(unasked) + UNHEARD * len(self.new.difference(WORD.findall(answer)))

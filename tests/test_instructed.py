@@ -11,7 +11,7 @@ import pytest
 
 from engine.editing import edit_session, run_session, warm_context
 from engine.errors import EditError
-from engine.instructed import LONGEST, UNASKED, Price, in_parts, told_by
+from engine.instructed import LONGEST, UNASKED, UNHEARD, Price, in_parts, told_by
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import EmbeddedDenoiser
 from engine.models.foreign import SHIFT
@@ -129,6 +129,8 @@ def test_what_nobody_asked_to_be_broken_costs(denoiser: EmbeddedDenoiser) -> Non
     assert price("remove pop", shorter) == 0
     assert price("rename pop", code.replace("pop", "take").rstrip("\n")) == 0
     assert price("return 2", code.replace("1", "two").rstrip("\n")) == UNASKED
+    assert price("add is_empty", code.rstrip("\n")) == UNHEARD
+    assert price("add is_empty", code.replace("1", "is_empty(self)").rstrip("\n")) == 0
     assert price("return two", code.replace("1", "two").rstrip("\n")) == 0
 
 
