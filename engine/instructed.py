@@ -12,6 +12,8 @@ import re
 import textwrap
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from itertools import count
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -38,7 +40,8 @@ ROOM = 1200  # tokens of those, so that what was read of them is kept
 WANTED = 4  # answers
 UNASKED = 5.0  # nats that it costs to leave out a definition, or to leave a name unbound
 UNHEARD = 2.0  # nats that it costs not to use a name of the instruction that is new
-NAME = re.compile(r"\b(?:\w*_\w*|\w+[A-Z]\w*)\b")  # in an instruction: what no word of a language looks like
+NAME = re.compile(r"\b(?:\w*_\w*|\w+[A-Z]\w*|\w+(?=[.(]\w))")  # in an instruction: what is code and no word
+PASSES = 48  # after which the answers found so far will do
 DEFINED = re.compile(r"\b(?:def|class|function|func|fn|struct|interface|enum|trait) +(\w+)")
 PART = 100  # tokens of longer code that are rewritten at a time: of more, the writer may leave out a function
 INDENTED = re.compile(r"\n[ \t]*[^\s)\]}]")  # a line that may begin a statement
@@ -223,15 +226,15 @@ def departures(
     together = max(1, min(TOGETHER, ROOM // most))
     price, drafts = Price(told, region), started(work, copy)
     found: dict[str, Answer] = {told.code.rstrip("\n"): Answer("", -math.inf, 1, 0.0)}  # the copy is no answer
-    while not work.late:
-        for draft in drafts:
+    for passes in count():
+        for draft in filter(attrgetter("ended"), drafts):
             text = work.text(draft.ids).partition(FENCE)[0].rstrip("\n")
-            if draft.ended and text not in found:  # some texts are to be had in two spellings
+            if text not in found:  # some texts are to be had in two spellings
                 found[text] = Answer(text, draft.likely, len(draft.ids), price.of(text))
         worths = sorted((answer.worth for answer in found.values()), reverse=True)
         least = worths[wanted - 1] if len(worths) >= wanted else -math.inf
         drafts = [draft for draft in drafts if not draft.ended and draft.likely > least and len(draft.ids) < most]
-        if not drafts:
+        if not drafts or work.late or (passes >= PASSES and len(found) > 1):
             break
         drafts.sort(key=lambda draft: -draft.likely)
         yield from read_along(work, drafts[:together], most, FENCE)
@@ -257,8 +260,8 @@ class Price:
     def __init__(self, told: Told, region: Region) -> None:
         self.told, self.region = told, region
         self.defined, self.unbound = set(DEFINED.findall(told.code)), self.left_unbound(told.code.rstrip("\n"))
-        self.spoken_of = set(WORD.findall(told.instruction))
-        self.new = set(NAME.findall(told.instruction)) - set(WORD.findall(told.code))
+        self.words, self.names = set(WORD.findall(told.instruction)), set(NAME.findall(told.instruction))
+        self.new = self.names.difference(WORD.findall(told.code))
 
     def left_unbound(self, answer: str) -> set[str]:
         return left_unbound(self.region, self.told.text(answer, self.region), self.told.language)
@@ -267,6 +270,6 @@ class Price:
         if not answer.strip():
             return math.inf
         defined = set(DEFINED.findall(answer))
-        lost = self.defined - defined if len(defined) < len(self.defined) else set[str]()
-        unasked = (lost | (self.left_unbound(answer) - self.unbound)) - self.spoken_of
+        lost = self.defined - defined - self.words if len(defined) < len(self.defined) else set[str]()
+        unasked = lost | (self.left_unbound(answer) - self.unbound - self.names)
         return UNASKED * len(unasked) + UNHEARD * len(self.new.difference(WORD.findall(answer)))

@@ -131,7 +131,8 @@ def test_what_nobody_asked_to_be_broken_costs(denoiser: EmbeddedDenoiser) -> Non
     assert price("return 2", code.replace("1", "two").rstrip("\n")) == UNASKED
     assert price("add is_empty", code.rstrip("\n")) == UNHEARD
     assert price("add is_empty", code.replace("1", "is_empty(self)").rstrip("\n")) == 0
-    assert price("return two", code.replace("1", "two").rstrip("\n")) == 0
+    assert price("return a two", code.replace("1", "two").rstrip("\n")) == UNASKED
+    assert price("return two.it", code.replace("1", "two.it").rstrip("\n")) == 0
 
 
 @pytest.mark.parametrize("instruction", ["sort the rows by name", "skip rows without a name"])
