@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-from engine.instructed import FENCE, Told, departures, read_copy, told_by
+from engine.answers import departures, read_copy
 from engine.reading import Reading, look_over
+from engine.told import FENCE, Told, told_by
 from engine.work import Answers, Query, Work
 
 FIX = "Fix the bug"

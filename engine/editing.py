@@ -16,7 +16,7 @@ from engine.conflicts import resolutions
 from engine.denoising import fill_block, improve_block, rewrite_block
 from engine.errors import EditError
 from engine.guessing import guess_block
-from engine.instructed import SIMPLIFY, rewritten_as_told, rewritten_in_parts, told_by
+from engine.instructed import SIMPLIFY, rewritten_as_told, rewritten_in_parts
 from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import Denoiser
@@ -28,6 +28,7 @@ from engine.reading import plausible
 from engine.regions import Region, normalise
 from engine.repairing import repair_block
 from engine.syntax import REPORTED_LATE
+from engine.told import told_by
 from engine.work import (
     Answers,
     Block,

@@ -29,7 +29,6 @@ LINE_TOKENS = 48
 STEM = re.compile(r"(?:\n\s*| ?\w+| +|\S)$")
 HOLE_TOKENS = 100  # longer texts it was not trained on
 BELOW_CHARS = 100  # of what stands below, to be made likely by a text whose author has not seen it
-PATIENCE = 8  # tokens that the last quarter of the drafts may take longer than the others
 
 
 @dataclass(slots=True)
@@ -91,12 +90,12 @@ def write_block(work: Work) -> Block:
     endings = Endings(close, whole, max(FEWEST, work.request.candidates))
     most = HOLE_TOKENS if whole else LINE_TOKENS
     drafts = [Draft(work.stem, i == 0) for i in range(DRAWN)]
-    yield from written_on(work, drafts, work.text([close]), most, endings)
+    yield from written_on(work, drafts, most, endings)
     texts = ranked(work, endings)
     if texts and whole and (stems := binding_stems(work, texts[0][0])):
         drafts = [Draft(stem, i == 0) for stem in stems for i in range(BINDING)]
         binding = Endings(close, whole, len(drafts))
-        yield from written_on(work, drafts, work.text([close]), most, binding)
+        yield from written_on(work, drafts, most, binding)
         endings.found |= binding.found
         texts = ranked(work, endings)
     canvases = [(likely, [BOS, *work.denoiser.vocabulary.encode(text)]) for text, likely in texts]
@@ -160,19 +159,16 @@ def token_texts(vocabulary: Vocabulary) -> list[str]:
     return [vocabulary.decode([token]) for token in range(vocabulary.size)]
 
 
-def written_on(
-    work: Work, drafts: list[Draft], end: str, most: int, endings: Endings | None = None
-) -> Generator[Query, Answers, list[Draft]]:
-    """The drafts up to their next `end`, without those that came to none within `most` tokens; with `endings`, which
-    are added to, they stop where they can no longer be among the wanted."""
+def written_on(work: Work, drafts: list[Draft], most: int, endings: Endings) -> Generator[Query, Answers, None]:
+    """Takes the drafts on up to their ends, which `endings` notes, or to `most` tokens, as long as they can come to one
+    of the texts that are wanted."""
     generator = torch.Generator().manual_seed(work.rng.getrandbits(63))
     fitting: dict[str, Tensor] = {}
-    patience = PATIENCE
+    end = work.text([endings.close])
     for _ in range(most):
-        least = endings.least if endings else -torch.inf
+        least = endings.least
         active = [draft for draft in drafts if not draft.ended and draft.likely >= least]
-        patience -= not endings and len(active) <= len(drafts) // 4
-        if not active or not patience or work.late:
+        if not active or work.late:
             break
         canvases = [(BOS, *draft.ids, MASK) for draft in active]
         distinct = list(dict.fromkeys(canvases))
@@ -182,15 +178,13 @@ def written_on(
             row = rows[canvas]
             if draft.stem and draft.stem not in fitting:
                 fitting[draft.stem] = allowed(work.denoiser, draft.stem)
-            possible = endings.possible(row, draft) if endings else row
+            possible = endings.possible(row, draft)
             if draft.stem:
                 possible = possible + fitting[draft.stem]
             token = drawn(possible, 0.0 if draft.surest else TEMPERATURE, generator)
             text = work.text([token])
-            if endings:
-                endings.note(draft, row, token, text)
+            endings.note(draft, row, token, text)
             draft.take(token, text, float(row[token]), end)
-    return [draft for draft in drafts if draft.ended]
 
 
 def drawn(row: Tensor, temperature: float, generator: torch.Generator) -> int:

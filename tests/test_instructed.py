@@ -9,13 +9,15 @@ from dataclasses import replace
 
 import pytest
 
+from engine.answers import UNASKED, UNHEARD, Price
 from engine.editing import edit_session, run_session, warm_context
 from engine.errors import EditError
-from engine.instructed import LONGEST, UNASKED, UNHEARD, Price, in_parts, told_by
+from engine.instructed import in_parts
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import EmbeddedDenoiser
 from engine.models.foreign import SHIFT
 from engine.regions import normalise
+from engine.told import LONGEST, told_by
 from engine.unbound import unbound
 
 CLAMP = """def clamp(value, low, high):

@@ -19,10 +19,10 @@ import numpy as np
 
 from engine.asking import ABOVE_CHARS, BELOW_CHARS, FIX, told_around
 from engine.diffusion.mistakes import MISLEADING, attempt
-from engine.instructed import FENCE, Told, indent_removed
 from engine.models.foreign import SHIFT
 from engine.models.vocabulary import Vocabulary
 from engine.models.writer import Writer
+from engine.told import FENCE, Told, indent_removed
 from engine.training.refactorings import asked_for
 
 LONGEST_SIDE = 110  # tokens of the code before and after

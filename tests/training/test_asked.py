@@ -10,9 +10,9 @@ from random import Random
 import pytest
 
 from engine.asking import FIX, whole_lines
-from engine.instructed import FENCE
 from engine.models.foreign import SHIFT
 from engine.models.writer import Writer
+from engine.told import FENCE
 from engine.training import refactorings
 from engine.training.asked import LONGEST, SHARES, Asked
 from engine.training.refactorings import KINDS, change, functions
