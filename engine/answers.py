@@ -22,15 +22,17 @@ from engine.regions import Region
 from engine.told import FENCE, Told
 from engine.unbound import WORD, left_unbound
 from engine.work import Answers, Query, Work
-from engine.writing import Draft
+from engine.writing import UNBOUND, Draft
 
 DEPARTURES, TOGETHER = 16, 4  # that are looked at, and that are taken on in one pass
 ROOM = 1200  # tokens of those, so that what was read of them is kept
 PASSES = 48  # after which the answers found so far will do
 LONGER = 40  # tokens that an answer may have more than the code
-UNASKED = 5.0  # nats that it costs to leave out a definition, or to leave a name unbound
 UNHEARD = 2.0  # nats that it costs not to use a name of the instruction that is new
 NAME = re.compile(r"\b(?:\w*_\w*|\w+[A-Z]\w*|\w+(?=[.(]\w))")  # in an instruction: what is code and no word
+ABOUT_DEFINITIONS = re.compile(
+    r"(?i)\b(?:remove|delete|drop|leave out|get rid|merge|combine|inline|only|replace|(?:re)?names?|call it)\b"
+)
 DEFINED = re.compile(r"\b(?:def|class|function|func|fn|struct|interface|enum|trait) +(\w+)")
 
 
@@ -90,7 +92,7 @@ def departures(
         if not drafts or work.late or (passes >= PASSES and len(found) > 1):
             break
         drafts.sort(key=lambda draft: -draft.likely)
-        yield from read_along(work, drafts[:together], most, FENCE)
+        yield from read_along(work, drafts[:together], most, FENCE, lambda draft: not price.lost(work.text(draft.ids)))
     answers = [answer for answer in found.values() if answer.worth > -math.inf]
     return sorted(answers, key=lambda answer: -answer.worth)
 
@@ -106,23 +108,26 @@ def started(work: Work, copy: Copy) -> list[Draft]:
 
 
 class Price:
-    """What an answer costs: nothing is not what anybody asks for, and neither is to leave out a definition or to use a
-    name that nobody binds, unless the instruction speaks of it; and new names that the instruction speaks of are to be
-    used."""
+    """What an answer costs. To leave out everything, or a definition, is no answer unless the instruction speaks of
+    such a thing; a name that nobody binds costs, and so does a new name of the instruction that is not used."""
 
     def __init__(self, told: Told, region: Region) -> None:
         self.told, self.region = told, region
         self.defined, self.unbound = set(DEFINED.findall(told.code)), self.left_unbound(told.code.rstrip("\n"))
         self.words, self.names = set(WORD.findall(told.instruction)), set(NAME.findall(told.instruction))
+        self.about_definitions = ABOUT_DEFINITIONS.search(told.instruction) is not None
         self.new = self.names.difference(WORD.findall(told.code))
 
     def left_unbound(self, answer: str) -> set[str]:
         return left_unbound(self.region, self.told.text(answer, self.region), self.told.language)
 
+    def lost(self, answer: str) -> bool:
+        """Whether a definition is left out that should have stayed, or everything."""
+        stay = set[str]() if self.about_definitions else self.defined - self.words
+        return not answer.strip() or not stay.issubset(DEFINED.findall(answer))
+
     def of(self, answer: str) -> float:
-        if not answer.strip():
+        if self.lost(answer):
             return math.inf
-        defined = set(DEFINED.findall(answer))
-        lost = self.defined - defined - self.words if len(defined) < len(self.defined) else set[str]()
-        unasked = lost | (self.left_unbound(answer) - self.unbound - self.names)
-        return UNASKED * len(unasked) + UNHEARD * len(self.new.difference(WORD.findall(answer)))
+        unbound = self.left_unbound(answer) - self.unbound - self.names
+        return UNBOUND * len(unbound) + UNHEARD * len(self.new.difference(WORD.findall(answer)))

@@ -16,7 +16,7 @@ from engine.conflicts import resolutions
 from engine.denoising import fill_block, improve_block, rewrite_block
 from engine.errors import EditError
 from engine.guessing import guess_block
-from engine.instructed import SIMPLIFY, rewritten_as_told, rewritten_in_parts
+from engine.instructed import SIMPLIFY, rewritten, told_first
 from engine.languages import SyntaxFault, is_checked, syntax_fault
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import Denoiser
@@ -28,7 +28,6 @@ from engine.reading import plausible
 from engine.regions import Region, normalise
 from engine.repairing import repair_block
 from engine.syntax import REPORTED_LATE
-from engine.told import told_by
 from engine.work import (
     Answers,
     Block,
@@ -116,11 +115,7 @@ def told(job: Job) -> Generator[Query, Answers, list[Scored] | None]:
     if not instruction or (own_idea and is_checked(job.request.language) and not job.parsed):
         return None
     writer = job.denoiser.writer
-    if task := told_by(job.request, job.region, writer, instruction):
-        return (yield from rewritten_as_told(job, task, own_idea))
-    if isinstance(writer, Writer) and job.region.head:
-        return (yield from rewritten_in_parts(job, writer, instruction, own_idea))
-    return None
+    return (yield from rewritten(job, writer, instruction, own_idea)) if isinstance(writer, Writer) else None
 
 
 def told_what(request: EditRequest) -> str:
@@ -205,8 +200,9 @@ def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     who.warm(make_context(request, who, region.prefix + above, below + region.suffix))
     instruction = told_what(request)
     with suppress(EditError):  # the edit itself will tell the user
-        if instruction and (task := told_by(request, region, denoiser.writer, instruction)):
-            task.writer.warm(task.asked())
+        writer = denoiser.writer
+        if instruction and isinstance(writer, Writer) and (told := told_first(request, region, writer, instruction)):
+            writer.warm(told.asked())
 
 
 def edit_block(work: Work, block: str, final: bool) -> Block:

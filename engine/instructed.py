@@ -3,36 +3,53 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 
 from engine.answers import departures, read_copy
 from engine.diffusion.mending import indent_of
+from engine.messages import EditRequest
 from engine.models.writer import Writer
 from engine.regions import Region
-from engine.told import Told, told_by
+from engine.told import LONGEST, Told, told_by
 from engine.work import Answers, Job, Query, Scored, Texts, Work
 
 SIMPLIFY = "Simplify"  # what a rewrite is told when nobody says how
 WANTED = 4  # answers
 PART = 100  # tokens of longer code that are rewritten at a time: of more, the writer may leave out a function
+FUNCTION = re.compile(r"\n[ \t]*(?:(?P<decorator>@)|(?:[a-z]+ +)*(?:def|function|func|fn)\b)")
 INDENTED = re.compile(r"\n[ \t]*[^\s)\]}]")  # a line that may begin a statement
 
 
-def rewritten_as_told(job: Job, told: Told, own_idea: bool) -> Texts:
-    """Texts for the whole span, best first. `own_idea`: nobody said how; then what breaks the code is no answer."""
-    work = job.open("", job.region.span, "", told.writer)
+def rewritten(
+    job: Job, writer: Writer, instruction: str, own_idea: bool
+) -> Generator[Query, Answers, list[Scored] | None]:
+    """Texts for the whole span, best first; None when the writer cannot be told about it. `own_idea`: nobody said how;
+    then what breaks the code is no answer."""
+    parts = parts_of(job.region, writer)
+    if len(parts) > 1 and (texts := (yield from rewritten_in_parts(job, writer, instruction, own_idea, parts))):
+        return texts
+    told = told_by(job.request, job.region, writer, instruction)
+    if told is None:
+        return [] if len(parts) > 1 else None
+    work = job.open("", job.region.span, "", writer)
     wanted = max(WANTED, job.request.candidates)
     texts, _ = yield from answers_to(work, told, job.region, wanted, own_idea)
     return texts
 
 
-def rewritten_in_parts(job: Job, writer: Writer, instruction: str, own_idea: bool) -> Texts:
-    """The whole span, in which every part is as told that is likelier so than as it is."""
-    parts = in_parts(job.region.span, lambda text: len(writer.vocabulary.encode(text)))
-    done, gains = "", [0.0]
+def told_first(request: EditRequest, region: Region, writer: Writer, instruction: str) -> Told | None:
+    """What the writer is told first when `region` is rewritten."""
+    first, *rest = parts_of(region, writer)
+    return told_by(request, replace(region, span=first, suffix="".join(rest) + region.suffix), writer, instruction)
+
+
+def rewritten_in_parts(job: Job, writer: Writer, instruction: str, own_idea: bool, parts: Sequence[str]) -> Texts:
+    """The whole span, in which every part is as told that is likelier so than as it is; then with one of them alone,
+    the surest first. Nothing, when there is none."""
+    changed, gains = list(parts), dict[int, float]()
     for i, part in enumerate(parts):
-        rest = "".join(parts[i + 1 :])
+        done, rest = "".join(changed[:i]), "".join(parts[i + 1 :])
         region = replace(job.region, prefix=job.region.prefix + done, span=part, suffix=rest + job.region.suffix)
         told = told_by(job.request, region, writer, instruction)
         if told and part.strip() and not job.late:
@@ -40,13 +57,39 @@ def rewritten_in_parts(job: Job, writer: Writer, instruction: str, own_idea: boo
             texts, as_it_is = yield from answers_to(work, told, region, 1, own_idea)
             better = [one for one in texts if one[1] > as_it_is and not (work.judge and work.judge.fault(one[0]))]
             if better:
-                part, likely = better[0]
-                gains.append(likely - as_it_is)
-        done += part
-    return [(done, sum(gains) / len(parts))] if done != job.region.span else []
+                changed[i], gains[i] = better[0][0], better[0][1] - as_it_is
+    surest = sorted(gains, key=lambda i: -gains[i]) if len(gains) > 1 else []
+    alone = [("".join((*parts[:i], changed[i], *parts[i + 1 :])), gains[i] / len(parts)) for i in surest]
+    return [("".join(changed), sum(gains.values()) / len(parts)), *alone] if gains else []
 
 
-def in_parts(span: str, length: Callable[[str], int]) -> list[str]:
+def parts_of(region: Region, writer: Writer) -> list[str]:
+    """What of the span the writer is told at a time: each function; what is longer than it can be told is cut up."""
+    if not region.head:
+        return [region.span]
+
+    def length(text: str) -> int:
+        return len(writer.vocabulary.encode(text))
+
+    return [
+        part for one in by_function(region.span) for part in (cut_up(one, length) if length(one) > LONGEST else [one])
+    ]
+
+
+def by_function(span: str) -> list[str]:
+    """`span` cut in front of its functions; what stands in front of the first goes with it."""
+    parts, outermost, decorated = [""], None, False
+    for line in filter(None, re.split(r"(?=\n)", span)):
+        if starts := FUNCTION.match(line):
+            if outermost is not None and depth(line) <= outermost and not decorated:
+                parts.append("")
+            outermost = depth(line) if outermost is None else min(outermost, depth(line))
+        decorated = starts is not None and starts["decorator"] is not None
+        parts[-1] += line
+    return parts
+
+
+def cut_up(span: str, length: Callable[[str], int]) -> list[str]:
     """`span` in parts that are not too long, cut in front of the lines that are indented least."""
     parts, lines = list[str](), list[str]()
     for line in filter(None, re.split(r"(?=\n)", span)):

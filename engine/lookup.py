@@ -8,11 +8,15 @@ by lookup: arXiv 2304.04487).
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import cache
 
-from engine.models.vocabulary import BOS, MASK
+import torch
+from torch import Tensor
+
+from engine.models.vocabulary import BOS, MASK, Vocabulary
 from engine.work import Answers, Query, Work
-from engine.writing import Draft, allowed
+from engine.writing import Draft, allowed, token_texts
 
 NEAREST, MOST_TRUST = 8, 8  # tokens of a draft that are read along at first, and so many times as many at most
 ROOM = 64  # tokens that all drafts of a pass read along, but for the first few of each
@@ -20,10 +24,15 @@ MATCHED = 6  # tokens, at most, that are looked up; where fewer match, fewer are
 
 
 def read_along(
-    work: Work, drafts: Sequence[Draft], most: int, end: str = "\n", below: Sequence[int] = ()
+    work: Work,
+    drafts: Sequence[Draft],
+    most: int,
+    end: str = "\n",
+    may_end: Callable[[Draft], bool] = lambda _: True,
+    below: Sequence[int] = (),
 ) -> Generator[Query, Answers, None]:
-    """Takes the drafts on by a token or more each, in one pass; a token with `end` ends a draft. `most`: passes that
-    this may take in all, for show."""
+    """Takes the drafts on by a token or more each, in one pass; a token with `end` ends a draft, and one that may not
+    end yet goes on as is likeliest then. `most`: passes that this may take in all, for show."""
     room = max(NEAREST, ROOM // len(drafts))
     heard = (*below, *work.context.prefix)
     aheads = [() if d.stem else continuation((*heard, *d.ids), min(NEAREST * d.trust, room)) for d in drafts]
@@ -34,11 +43,20 @@ def read_along(
         for row, expected in zip(answer.tokens, (*ahead, MASK), strict=True):
             possible = row + allowed(work.denoiser, draft.stem) if draft.stem else row
             token = int(possible.argmax())
+            if end in work.text([token]) and not may_end(draft):
+                possible = possible.index_fill(0, ending(work.denoiser.vocabulary, end), -torch.inf)
+                token = int(possible.argmax())
             draft.take(token, work.text([token]), float(possible[token] - possible.logsumexp(-1)), end)
             if token != expected:  # where that is the mask, all that was read along stands
                 draft.trust = min(MOST_TRUST, 2 * draft.trust) if expected == MASK else 1
             if token != expected or draft.ended:
                 break
+
+
+@cache
+def ending(vocabulary: Vocabulary, end: str) -> Tensor:
+    """The tokens that hold `end`."""
+    return torch.tensor([token for token, text in enumerate(token_texts(vocabulary)) if end in text])
 
 
 def continuation(read: Sequence[int], reach: int = NEAREST) -> tuple[int, ...]:

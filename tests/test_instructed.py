@@ -9,16 +9,17 @@ from dataclasses import replace
 
 import pytest
 
-from engine.answers import UNASKED, UNHEARD, Price
+from engine.answers import UNHEARD, Price
 from engine.editing import edit_session, run_session, warm_context
 from engine.errors import EditError
-from engine.instructed import in_parts
+from engine.instructed import by_function, cut_up
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import EmbeddedDenoiser
 from engine.models.foreign import SHIFT
 from engine.regions import normalise
 from engine.told import LONGEST, told_by
 from engine.unbound import unbound
+from engine.writing import UNBOUND
 
 CLAMP = """def clamp(value, low, high):
     if value < low:
@@ -27,6 +28,20 @@ CLAMP = """def clamp(value, low, high):
         return high
     return value
 """
+ACCOUNT = """class Account:
+    def __init__(self, owner, balance=0):
+        self.owner = owner
+        self.balance = balance
+
+    def deposit(self, amount):
+        self.balance += amount
+        return self.balance
+
+    def withdraw(self, amount):
+        self.balance -= amount
+        return self.balance
+"""
+WHOLE_ACCOUNT = EditRequest("rewrite", "", ACCOUNT, "", candidates=4)
 REPORT = """def report(rows):
     lines = []
     for name, amount in rows:
@@ -127,13 +142,14 @@ def test_what_nobody_asked_to_be_broken_costs(denoiser: EmbeddedDenoiser) -> Non
     shorter = code[: code.index("\n\n")]
     assert price("return 2", code.replace("1", "2").rstrip("\n")) == 0
     assert price("return 2", " \n") == math.inf
-    assert price("return 2", shorter) == UNASKED
+    assert price("return 2", shorter) == math.inf
     assert price("remove pop", shorter) == 0
+    assert price("drop the last method", shorter) == 0
     assert price("rename pop", code.replace("pop", "take").rstrip("\n")) == 0
-    assert price("return 2", code.replace("1", "two").rstrip("\n")) == UNASKED
+    assert price("return 2", code.replace("1", "two").rstrip("\n")) == UNBOUND
     assert price("add is_empty", code.rstrip("\n")) == UNHEARD
     assert price("add is_empty", code.replace("1", "is_empty(self)").rstrip("\n")) == 0
-    assert price("return a two", code.replace("1", "two").rstrip("\n")) == UNASKED
+    assert price("return a two", code.replace("1", "two").rstrip("\n")) == UNBOUND
     assert price("return two.it", code.replace("1", "two.it").rstrip("\n")) == 0
 
 
@@ -143,6 +159,15 @@ def test_no_answer_is_nothing(denoiser: EmbeddedDenoiser, instruction: str) -> N
     result = edit(denoiser, EditRequest("rewrite", "", REPORT, "", instruction=instruction, candidates=4))
     assert len(result.candidates) == 4
     assert all("def report(" in candidate.text for candidate in result.candidates)
+
+
+@pytest.mark.parametrize("instruction", ["raise ValueError when the amount is negative", "add docstrings"])
+def test_no_method_is_lost(denoiser: EmbeddedDenoiser, instruction: str) -> None:
+    """The likeliest answers to both, of the class as a whole, end before the last method."""
+    result = edit(denoiser, replace(WHOLE_ACCOUNT, instruction=instruction))
+    assert result.candidates
+    for candidate in result.candidates:
+        assert re.findall(r"def (\w+)", candidate.text)[-3:] == ["__init__", "deposit", "withdraw"]
 
 
 def test_a_strength_alone_asks_for_noise(denoiser: EmbeddedDenoiser) -> None:
@@ -175,16 +200,42 @@ def test_long_code_is_rewritten_part_by_part(denoiser: EmbeddedDenoiser) -> None
     assert denoiser.writer
     assert len(denoiser.writer.vocabulary.encode(COUNTS)) > LONGEST
     states: list[DenoisingState] = []
-    (told,) = run_session(edit_session(request, denoiser), denoiser, on_state=states.append).candidates
+    told, *others = run_session(edit_session(request, denoiser), denoiser, on_state=states.append).candidates
     assert told.parses
     assert re.findall(r"def (\w+)", told.text) == re.findall(r"def (\w+)", COUNTS)
     assert len(re.findall(r"def \w+\(path: str, users: .*\) -> ", told.text)) >= 3
     assert all(state.text.startswith("def count_n") for state in states)
+    assert len(others) == 3
+    for one in others:
+        assert sum(a != b for a, b in zip(one.text.splitlines(), COUNTS.splitlines(), strict=True)) == 1
+
+
+def test_methods_are_rewritten_one_by_one(denoiser: EmbeddedDenoiser) -> None:
+    renamed, *_ = edit(denoiser, replace(WHOLE_ACCOUNT, instruction="rename balance to funds")).candidates
+    assert renamed.text == ACCOUNT.replace("balance", "funds")
+
+
+@pytest.mark.parametrize(
+    ("code", "begin"),
+    [
+        (ACCOUNT, ["class Account", "def deposit(s", "def withdraw("]),
+        (
+            "\nx = 1\n@cache\ndef f():\n    def g():\n        pass\n\n\n@cache\n@wraps\ndef h():\n",
+            ["x = 1", "@cache\n@wraps"],
+        ),
+        ("\nfunction f() {\n}\n\nexport async function g() {\n}\n", ["function f()", "export async "]),
+        ("\nx = 1\ny = 2\n", ["x = 1"]),
+    ],
+)
+def test_parts_are_functions(code: str, begin: list[str]) -> None:
+    parts = by_function(code)
+    assert "".join(parts) == code
+    assert [part.strip()[: len(start)] for part, start in zip(parts, begin, strict=True)] == begin
 
 
 def test_parts_are_whole_statements(denoiser: EmbeddedDenoiser) -> None:
     span = normalise("", COUNTS, "print(count_any)\n").span
-    parts = in_parts(span, lambda text: len(text) // 3)
+    parts = cut_up(span, lambda text: len(text) // 3)
     assert "".join(parts) == span
     assert [part.strip()[:9] for part in parts] == ["def count"] * 5
 
