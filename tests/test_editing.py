@@ -83,7 +83,8 @@ def test_noise_leads_to_no_babble(denoiser) -> None:
 def test_the_same_seed_gives_the_same_result(denoiser) -> None:
     request = EditRequest("rewrite", "def f(x):\n", "    y = x + 1\n    return y\n", "", seed=7)
     first, second = (run_session(edit_session(request, denoiser), denoiser) for _ in range(2))
-    assert [candidate.text for candidate in first.candidates] == [candidate.text for candidate in second.candidates]
+    assert [one.text for one in first.candidates] == [one.text for one in second.candidates]
+    assert [one.score for one in first.candidates] == pytest.approx([one.score for one in second.candidates])
 
 
 def test_what_parsed_is_never_broken(denoiser) -> None:

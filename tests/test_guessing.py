@@ -41,8 +41,9 @@ def test_what_undoes_a_swapped_comparison_is_among_them(denoiser: EmbeddedDenois
 
 
 def test_the_same_seed_guesses_the_same(denoiser: EmbeddedDenoiser) -> None:
-    one, other = ([guess.text for guess in edit(denoiser, ASKED).guesses] for _ in range(2))
-    assert one == other
+    first, second = (edit(denoiser, ASKED).guesses for _ in range(2))
+    assert [guess.text for guess in first] == [guess.text for guess in second]
+    assert [guess.score for guess in first] == pytest.approx([guess.score for guess in second], rel=1e-4)
 
 
 def test_a_span_of_several_blocks_is_guessed_at_block_by_block(denoiser: EmbeddedDenoiser) -> None:

@@ -127,7 +127,8 @@ def test_without_an_instruction_code_becomes_simpler(denoiser: EmbeddedDenoiser,
         assert unbound(candidate.text) <= unbound(code)
         assert candidate.text.strip()
     again = edit(denoiser, replace(request, instruction=" \n"))
-    assert [candidate.text for candidate in again.candidates] == [candidate.text for candidate in result.candidates]
+    assert [one.text for one in again.candidates] == [one.text for one in result.candidates]
+    assert [one.score for one in again.candidates] == pytest.approx([one.score for one in result.candidates])
 
 
 def test_what_nobody_asked_to_be_broken_costs(denoiser: EmbeddedDenoiser) -> None:
