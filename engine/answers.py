@@ -80,16 +80,16 @@ def departures(
     most = len(copy.ids) + LONGER
     together = max(1, min(TOGETHER, ROOM // most))
     price, drafts = Price(told, region), started(work, copy)
-    found: dict[str, Answer] = {told.code.rstrip("\n"): Answer("", -math.inf, 1, 0.0)}  # the copy is no answer
+    copied, found = told.code.rstrip("\n"), dict[str, Answer]()
     for passes in count():
         for draft in filter(attrgetter("ended"), drafts):
             text = work.text(draft.ids).partition(FENCE)[0].rstrip("\n")
-            if text not in found:  # some texts are to be had in two spellings
+            if text != copied and text not in found:  # some texts are to be had in two spellings
                 found[text] = Answer(text, draft.likely, len(draft.ids), price.of(text))
         worths = sorted((answer.worth for answer in found.values()), reverse=True)
         least = worths[wanted - 1] if len(worths) >= wanted else -math.inf
         drafts = [draft for draft in drafts if not draft.ended and draft.likely > least and len(draft.ids) < most]
-        if not drafts or work.late or (passes >= PASSES and len(found) > 1):
+        if not drafts or work.late or (passes >= PASSES and found):
             break
         drafts.sort(key=lambda draft: -draft.likely)
         yield from read_along(work, drafts[:together], most, FENCE, lambda draft: not price.lost(work.text(draft.ids)))
@@ -113,9 +113,10 @@ class Price:
 
     def __init__(self, told: Told, region: Region) -> None:
         self.told, self.region = told, region
-        self.defined, self.unbound = set(DEFINED.findall(told.code)), self.left_unbound(told.code.rstrip("\n"))
-        self.words, self.names = set(WORD.findall(told.instruction)), set(NAME.findall(told.instruction))
-        self.about_definitions = ABOUT_DEFINITIONS.search(told.instruction) is not None
+        self.unbound = self.left_unbound(told.code.rstrip("\n"))
+        free = ABOUT_DEFINITIONS.search(told.instruction)
+        self.stay = set[str]() if free else set(DEFINED.findall(told.code)).difference(WORD.findall(told.instruction))
+        self.names = set(NAME.findall(told.instruction))
         self.new = self.names.difference(WORD.findall(told.code))
 
     def left_unbound(self, answer: str) -> set[str]:
@@ -123,8 +124,7 @@ class Price:
 
     def lost(self, answer: str) -> bool:
         """Whether a definition is left out that should have stayed, or everything."""
-        stay = set[str]() if self.about_definitions else self.defined - self.words
-        return not answer.strip() or not stay.issubset(DEFINED.findall(answer))
+        return not answer.strip() or not self.stay.issubset(DEFINED.findall(answer))
 
     def of(self, answer: str) -> float:
         if self.lost(answer):

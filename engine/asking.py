@@ -12,7 +12,7 @@ from engine.told import FENCE, Told, told_by
 from engine.work import Answers, Query, Work
 
 FIX = "Fix the bug"
-OFFERS = 8
+OFFERS = 8  # answers that become guesses
 ABOVE, BELOW = "The code above it:\n", "The code below it:\n"
 ABOVE_CHARS, BELOW_CHARS = 320, 120  # as it was trained, of the code around
 

@@ -172,8 +172,8 @@ def check(request: EditRequest) -> None:
     size = len(request.prefix) + len(request.span) + len(request.suffix)
     if size > MAX_DOCUMENT:
         raise EditError("too_large", f"the document has {size:,} characters, the limit is {MAX_DOCUMENT:,}")
-    if len(request.instruction or "") > MAX_INSTRUCTION:
-        said = len(request.instruction or "")
+    said = len(request.instruction or "")
+    if said > MAX_INSTRUCTION:
         raise EditError(
             "too_large", f"the instruction has {said:,} characters, the limit is {MAX_INSTRUCTION:,}: say it shorter"
         )
@@ -201,8 +201,8 @@ def warm_context(request: EditRequest, denoiser: Denoiser) -> None:
     instruction = told_what(request)
     with suppress(EditError):  # the edit itself will tell the user
         writer = denoiser.writer
-        if instruction and isinstance(writer, Writer) and (told := told_first(request, region, writer, instruction)):
-            writer.warm(told.asked())
+        if instruction and isinstance(writer, Writer) and (first := told_first(request, region, writer, instruction)):
+            writer.warm(first.asked())
 
 
 def edit_block(work: Work, block: str, final: bool) -> Block:

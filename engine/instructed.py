@@ -1,4 +1,4 @@
-"""Rewrites as an instruction says, by the writer: of the code as a whole, or part by part where it is long."""
+"""Rewrites as an instruction says, by the writer: function by function, and part by part where one is long."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from engine.models.writer import Writer
 from engine.regions import Region
 from engine.told import LONGEST, Told, told_by
 from engine.work import Answers, Job, Query, Scored, Texts, Work
+from engine.writing import FEWEST
 
 SIMPLIFY = "Simplify"  # what a rewrite is told when nobody says how
-WANTED = 4  # answers
 PART = 100  # tokens of longer code that are rewritten at a time: of more, the writer may leave out a function
 FUNCTION = re.compile(r"\n[ \t]*(?:(?P<decorator>@)|(?:[a-z]+ +)*(?:def|function|func|fn)\b)")
 INDENTED = re.compile(r"\n[ \t]*[^\s)\]}]")  # a line that may begin a statement
@@ -33,7 +33,7 @@ def rewritten(
     if told is None:
         return [] if len(parts) > 1 else None
     work = job.open("", job.region.span, "", writer)
-    wanted = max(WANTED, job.request.candidates)
+    wanted = max(FEWEST, job.request.candidates)
     texts, _ = yield from answers_to(work, told, job.region, wanted, own_idea)
     return texts
 
@@ -79,7 +79,7 @@ def parts_of(region: Region, writer: Writer) -> list[str]:
 def by_function(span: str) -> list[str]:
     """`span` cut in front of its functions; what stands in front of the first goes with it."""
     parts, outermost, decorated = [""], None, False
-    for line in filter(None, re.split(r"(?=\n)", span)):
+    for line in lines_of(span):
         if starts := FUNCTION.match(line):
             if outermost is not None and depth(line) <= outermost and not decorated:
                 parts.append("")
@@ -92,13 +92,18 @@ def by_function(span: str) -> list[str]:
 def cut_up(span: str, length: Callable[[str], int]) -> list[str]:
     """`span` in parts that are not too long, cut in front of the lines that are indented least."""
     parts, lines = list[str](), list[str]()
-    for line in filter(None, re.split(r"(?=\n)", span)):
+    for line in lines_of(span):
         if len(lines) > 1 and length("".join(lines) + line) > PART:
             at = min(range(1, len(lines)), key=lambda i: (INDENTED.match(lines[i]) is None, depth(lines[i]), -i))
             parts.append("".join(lines[:at]))
             lines = lines[at:]
         lines.append(line)
     return [*parts, "".join(lines)]
+
+
+def lines_of(span: str) -> list[str]:
+    """The lines, each with the line end in front of it."""
+    return [line for line in re.split(r"(?=\n)", span) if line]
 
 
 def depth(line: str) -> int:

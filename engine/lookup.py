@@ -43,10 +43,12 @@ def read_along(
         for row, expected in zip(answer.tokens, (*ahead, MASK), strict=True):
             possible = row + allowed(work.denoiser, draft.stem) if draft.stem else row
             token = int(possible.argmax())
-            if end in work.text([token]) and not may_end(draft):
+            text = work.text([token])
+            if end in text and not may_end(draft):
                 possible = possible.index_fill(0, ending(work.denoiser.vocabulary, end), -torch.inf)
                 token = int(possible.argmax())
-            draft.take(token, work.text([token]), float(possible[token] - possible.logsumexp(-1)), end)
+                text = work.text([token])
+            draft.take(token, text, float(possible[token] - possible.logsumexp(-1)), end)
             if token != expected:  # where that is the mask, all that was read along stands
                 draft.trust = min(MOST_TRUST, 2 * draft.trust) if expected == MASK else 1
             if token != expected or draft.ended:
