@@ -8,7 +8,7 @@ with the code around them and the instruction `FIX` alone. Functions of the plai
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import pairwise
@@ -23,14 +23,24 @@ from engine.models.foreign import SHIFT
 from engine.models.vocabulary import Vocabulary
 from engine.models.writer import Writer
 from engine.told import FENCE, Told, indent_removed
-from engine.training.refactorings import asked_for
+from engine.training.behaviours import behaviour
+from engine.training.classwide import method
+from engine.training.refactorings import Change, change, classes, functions
 
-LONGEST_SIDE = 110  # tokens of the code before and after
+LONGEST_SIDE = 150  # tokens of the code before and after
 LONGEST = 480  # tokens of an example
 ALIKE = 0.6  # share of a fix's characters that stay
 LINES = 384  # tokens of the corpus of which a few lines are broken
 PIECE = 20_000  # tokens of the corpus that functions are looked for in
-SHARES = {"fix": 0.36, "injected": 0.08, "told": 0.2, "refactoring": 0.31}
+SHARES = {
+    "fix": 0.2,
+    "injected": 0.04,
+    "told": 0.12,
+    "refactoring": 0.14,
+    "behaviour": 0.36,
+    "method": 0.06,
+    "unchanged": 0.08,
+}
 WORD = re.compile(r"[A-Za-z]{4,}")
 NOISE = re.compile(r"^\[[^\]]*\]:?\s*|\s*\(?#\d+\)?|^[A-Z, ]{2,}:\s*|^(?:Merge|Revert)\b.*")
 CODE = re.compile(r"^\s*[^\W\d]\w*.*[(=:.\[]|^\s*(?:return|raise|del|yield|import)\b", re.MULTILINE)  # not only text
@@ -55,7 +65,9 @@ class Asked:
         self.tokens = np.load(corpus / "train.tokens.npy", mmap_mode="r")
         self.edit_tokens = np.load(corpus / "edits.tokens.npy", mmap_mode="r")
         self.edit_offsets = np.load(corpus / "edits.offsets.npy", mmap_mode="r")
-        self.refactorings = self.refactored()
+        self.refactorings = self.found(functions, change)
+        self.behaviours = self.found(functions, behaviour)
+        self.methods = self.found(classes, method)
 
     def __iter__(self) -> Iterator[Example]:
         while True:
@@ -90,6 +102,8 @@ class Asked:
 
     def mended(self, kind: str, prefix: str, before: str, after: str, suffix: str) -> Example | None:
         chars = (int(most * self.rng.random() ** 0.5) for most in (ABOVE_CHARS, BELOW_CHARS))
+        if before.strip() == after.strip():
+            return None
         return self.answered(kind, FIX, before, after, told_around("python", prefix.lstrip("\n"), suffix, *chars))
 
     def told(self) -> Example | None:
@@ -106,16 +120,34 @@ class Asked:
         changed = old ^ new
         if not any(word.startswith(named[:5]) for named in WORD.findall(subject.lower()) for word in changed):
             return None
-        return subject, before, after
+        return (subject, before, after) if before.strip() != after.strip() else None
 
     def refactoring(self) -> Example | None:
         return self.answered("refactoring", *next(self.refactorings))
 
-    def refactored(self) -> Iterator[tuple[str, str, str]]:
+    def behaviour(self) -> Example | None:
+        return self.answered("behaviour", *next(self.behaviours))
+
+    def method(self) -> Example | None:
+        return self.answered("method", *next(self.methods))
+
+    def unchanged(self) -> Example | None:
+        """Code of which something is asked that can only be meant for other code."""
+        instruction, before, _ = next(self.behaviours)
+        _, other, _ = next(self.behaviours)
+        words = set(WORD.findall(instruction)).intersection(WORD.findall(before))
+        if not words or words.intersection(WORD.findall(other)):
+            return None
+        return self.answered("unchanged", instruction, other, other)
+
+    def found(
+        self, pieces: Callable[[str], Iterator[str]], undo: Callable[[str, Random], Change | None]
+    ) -> Iterator[Change]:
+        """What is found undone in the corpus, in pieces of its code."""
         while True:
             start = self.rng.randrange(len(self.tokens) - PIECE)
             text = self.vocabulary.decode(self.tokens[start : start + PIECE].tolist())
-            made = list(asked_for(text, self.rng))
+            made = [one for source in pieces(text) if (one := undo(source, self.rng))]
             self.rng.shuffle(made)
             yield from made
 
@@ -123,12 +155,8 @@ class Asked:
         told = Told(self.writer, "python", " ".join(instruction.split()), dedented(before), "", "")
         after = aligned(before, after)
         answer = [*self.writer.vocabulary.encode(after + FENCE), self.writer.turn_ends[1]]
-        return example(kind, told.asked(around).prefix, answer) if self.short(told.code, after) else None
-
-    def short(self, before: str, after: str) -> bool:
-        """Whether this is a change, and small enough."""
-        longest = max(len(self.writer.vocabulary.encode(side)) for side in (before, after))
-        return before.strip() != after.strip() and longest <= LONGEST_SIDE
+        longest = max(len(self.writer.vocabulary.encode(side)) for side in (told.code, after))
+        return example(kind, told.asked(around).prefix, answer) if longest <= LONGEST_SIDE else None
 
 
 def example(kind: str, asked: Sequence[int], answer: Sequence[int]) -> Example:

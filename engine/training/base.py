@@ -39,7 +39,9 @@ UNCHANGED = ("config.json", "tokenizer.json.gz")  # files of the writer
 
 @dataclass(frozen=True, slots=True)
 class BaseConfig:
-    """`minutes` in all; the learning rate follows them."""
+    """`minutes` in all; the learning rate follows them. `asked`: share of documents that somebody asked for. `frozen`:
+    layers, from the first on, that stay as they are; then the embedding does, too, and with half of the layers a token
+    costs two thirds."""
 
     corpus: Path
     writer: Path
@@ -55,13 +57,15 @@ class BaseConfig:
     workers: int = 1
     log_every: int = 20
     save_every_s: float = 300
+    asked: float = 0.44
+    frozen: int = 0
     seed: int = 0
 
 
 class BaseNetwork(nn.Module):
     """The writer's network, trainable, with the reserved tokens in front of its own and a head for insert counts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, frozen: int = 0) -> None:
         super().__init__()
         self.sizes, arrays = WriterSizes.read(folder), read_weights(folder)
         self.rope = Rope(self.sizes.head, self.sizes.rope_theta)
@@ -79,13 +83,17 @@ class BaseNetwork(nn.Module):
         self.norm = nn.Parameter(vector(arrays, "norm"))
         self.insert_weight = nn.Parameter(vector_or(arrays, "insert.weight", counts))
         self.insert_bias = nn.Parameter(vector_or(arrays, "insert.bias", counts[:, 0]))
+        self.frozen = frozen
+        for name, parameter in self.named_parameters():
+            kept = name.startswith(tuple(f"{part}.{i}_" for part in ("matrices", "norms") for i in range(frozen)))
+            parameter.requires_grad = not (kept or (frozen and name == "embedding"))
         self.layer: Callable[..., Tensor] = layer
         self.rounded: Callable[[Tensor], Tensor] = rounded
 
     def forward(self, rows: Rows, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Mean losses, nats: of the tokens to be told, of the insert counts."""
         reserved, own = self.embedding.split((len(RESERVED), self.sizes.vocab_size))
-        embedding = torch.cat((reserved, self.rounded(own))).to(dtype)
+        embedding = torch.cat((reserved, own if self.frozen else self.rounded(own))).to(dtype)
         x = self.states(rows, embedding)
         told, counted = rows.labels != IGNORE, rows.inserts != IGNORE
         tokens = F.linear(x[told], embedding).float()
@@ -99,7 +107,8 @@ class BaseNetwork(nn.Module):
         cos, sin = (t[:, :, 0].to(dtype) for t in self.rope(rows.positions))
         mask = rows.allowed()
         for i in range(self.sizes.layers):
-            weights = [self.rounded(self.matrices[f"{i}_{kind}"]).to(dtype) for kind in KINDS]
+            matrices = [self.matrices[f"{i}_{kind}"] for kind in KINDS]
+            weights = [(one if i < self.frozen else self.rounded(one)).to(dtype) for one in matrices]
             norms = [self.norms[f"{i}_{name}"] for name in NORMS.values()]
             x = self.layer(x, weights, norms, cos, sin, mask, self.sizes)
         return normed(x, self.norm, self.sizes.epsilon)
@@ -178,7 +187,7 @@ def train_base(config: BaseConfig) -> None:
     config.out.mkdir(parents=True, exist_ok=True)
     run = BaseRun(config)
     before = signal.signal(signal.SIGTERM, run.stop)
-    documents = DocumentsConfig(config.corpus, config.writer, config.rows, config.length, config.seed)
+    documents = DocumentsConfig(config.corpus, config.writer, config.asked, config.rows, config.length, config.seed)
     loader = DataLoader(
         DocumentStream(documents, run.step),
         batch_size=None,
@@ -202,13 +211,12 @@ class BaseRun:
         self.config = config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-        self.network = BaseNetwork(config.writer).to(self.device)
+        self.network = BaseNetwork(config.writer, config.frozen).to(self.device)
         if config.compile:
             self.network.layer, self.network.rounded = torch.compile(layer), torch.compile(rounded)
         fused = self.device.type == "cuda"
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=fused
-        )
+        trained = [one for one in self.network.parameters() if one.requires_grad]
+        self.optimizer = torch.optim.AdamW(trained, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=fused)
         self.step, self.tokens, self.elapsed = 0, 0, 0.0
         self.log: list[dict[str, float]] = []
         self.stopped = False

@@ -23,7 +23,7 @@ from engine.training.batches import IGNORE, KEPT_WEIGHT
 from engine.training.examples import Source, SpanExample, StreamConfig, starting_lines
 from engine.training.rows import Document, Rows, as_rows, empty, packed
 
-SHARES = {"edit": 0.27, "span": 0.2, "window": 0.05, "asked": 0.44, "plain": 0.04}  # of the documents
+SHARES = {"edit": 0.48, "span": 0.36, "window": 0.09, "plain": 0.07}  # of the documents that nobody asked for
 READ_ALONG = 0.15  # chance that a token of the context is to be told, too
 UNSEEN_SUFFIX = 0.15  # share of contexts without what stands below, as for a completion
 PLAIN = 480  # tokens of plain code
@@ -34,6 +34,7 @@ NOISE = NoiseMix(masks=0.35, mistakes=0.35, random_edits=0.06, sprinkle=0.4)
 class DocumentsConfig:
     corpus: Path
     writer: Path  # whose tokens they are in
+    asked: float  # share of documents that somebody asked for
     rows: int = 128  # of a batch
     length: int = 512  # tokens of a row
     seed: int = 0
@@ -68,6 +69,7 @@ class Documents:
 
     def __init__(self, config: DocumentsConfig) -> None:
         self.writer = Writer.load(config.writer)
+        self.shares = {"asked": config.asked} | {kind: (1 - config.asked) * one for kind, one in SHARES.items()}
         stream = StreamConfig(config.corpus, NOISE, windows=0.0, edits=1.0, window=320, longest_span=100)
         self.source = WriterSource(stream, self.writer.vocabulary)
         self.asked = Asked(config.corpus, self.writer, self.source.rng)
@@ -89,7 +91,7 @@ class Documents:
         self.source.rng = self.asked.rng = rng
 
     def __iter__(self) -> Iterator[Document]:
-        kinds, odds = list(SHARES), list(SHARES.values())
+        kinds, odds = list(self.shares), list(self.shares.values())
         while True:
             (kind,) = self.rng.choices(kinds, odds)
             made = None

@@ -20,24 +20,25 @@ from engine.training.trees import Expressions, Function, Parts, Statements, fill
 Change = tuple[str, str, str]  # instruction, before, after
 Words = tuple[str, ...]
 Undo = Callable[[Function, Random], Words | None]
-LONGEST_LINES = 14
+LONGEST_LINES, LONGEST_CLASS = 14, 24
 START = re.compile(r"^( *)((?:@.*\n\1)*)(?:async )?def \w+\(", re.MULTILINE)
+CLASS = re.compile(r"^( *)((?:@.*\n\1)*)class \w+", re.MULTILINE)
 NAMES = ("data", "items", "value", "result", "total", "count", "name", "path", "text", "node", "index", "key", "other")
 NUMBERS = (0, 1, 2, 3, 5, 8, 10, 16, 60, 100)
 
 
-def asked_for(code: str, rng: Random) -> Iterator[Change]:
-    """A change for every short function of `code` that has one."""
-    for source in functions(code):
-        found = change(source, rng)
-        if found:
-            yield found
-
-
 def functions(code: str) -> Iterator[str]:
     """Short functions, without the indentation that their lines share."""
-    for match in START.finditer(code):
-        lines = code[match.start() :].split("\n", LONGEST_LINES + 2)[: LONGEST_LINES + 2]
+    return definitions(code, START, LONGEST_LINES)
+
+
+def classes(code: str) -> Iterator[str]:
+    return definitions(code, CLASS, LONGEST_CLASS)
+
+
+def definitions(code: str, start: re.Pattern[str], longest: int) -> Iterator[str]:
+    for match in start.finditer(code):
+        lines = code[match.start() :].split("\n", longest + 2)[: longest + 2]
         indent, header = len(match[1]), match[0].count("\n")
         for number, line in enumerate(lines[header + 1 :], header + 1):
             if line.strip() and len(line) - len(line.lstrip()) <= indent and not line.lstrip().startswith(")"):
@@ -54,7 +55,7 @@ def change(source: str, rng: Random) -> Change | None:
         function = deepcopy(tree.body[0])
         words = undo(function, rng)
         if words is not None:
-            before, after = (f"{ast.unparse(ast.fix_missing_locations(one))}\n" for one in (function, tree.body[0]))
+            before, after = unparsed(function), unparsed(tree.body[0])
             back = BOTH_WAYS.get(undo)
             if back and rng.random() < 0.3:
                 return back, after, before
@@ -69,6 +70,10 @@ def parsed(source: str) -> ast.Module | None:
             return ast.parse(source)
         except (SyntaxError, ValueError):
             return None
+
+
+def unparsed(node: ast.AST) -> str:
+    return f"{ast.unparse(ast.fix_missing_locations(node))}\n"
 
 
 def docstring(function: Function, rng: Random) -> Words | None:

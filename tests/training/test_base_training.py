@@ -158,7 +158,7 @@ def test_a_run_writes_a_model_folder_and_goes_on(
     run = BaseRun(longer)
     assert (run.step, run.tokens, len(run.log)) == (1, LENGTH, 1)
     before = {name: tensor.clone() for name, tensor in run.network.state_dict().items()}
-    (rows,) = islice(DocumentStream(DocumentsConfig(corpus_of_edits, tiny, 1, LENGTH), run.step), 1)
+    (rows,) = islice(DocumentStream(DocumentsConfig(corpus_of_edits, tiny, 0.44, 1, LENGTH), run.step), 1)
     run.advance(rows)
     run.save()
     again = BaseRun(longer)
