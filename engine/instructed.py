@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 
-from engine.answers import departures, read_copy
+from engine.answers import ABOUT_DEFINITIONS, departures, read_copy
 from engine.diffusion.mending import indent_of
 from engine.messages import EditRequest
 from engine.models.writer import Writer
@@ -18,6 +18,14 @@ from engine.writing import FEWEST
 SIMPLIFY = "Simplify"  # what a rewrite is told when nobody says how
 PART = 100  # tokens of longer code that are rewritten at a time: of more, the writer may leave out a function
 FUNCTION = re.compile(r"\n[ \t]*(?:(?P<decorator>@)|(?:[a-z]+ +)*(?:def|function|func|fn)\b)")
+CLASS = re.compile(r"\bclass\b")
+OF_A_CLASS = re.compile(  # what is asked of a class as a whole
+    r"(?i)\b(?:add|write|implement|support|give)\b.*\b(?:method|property|operator|__\w+__|len|repr|iteration|indexing)\b"
+    r"|\b(?:dataclass|iterable|comparable|sortable|hashable|callable|context manager|with statement|len\(\))\b"
+)
+NAMED = re.compile(r"\b(?:def|function|func|fn) +(\w+)")
+BEFORE_NAME = r"\b(?:in|from|of|to|method|function) (?:\w+(?:, \w+)* and )?"  # and a name is that of a function
+BEHIND_NAME = r"(?:\(| (?:should|must|needs?|returns?|takes?|raises?)\b)"
 INDENTED = re.compile(r"\n[ \t]*[^\s)\]}]")  # a line that may begin a statement
 
 
@@ -26,7 +34,7 @@ def rewritten(
 ) -> Generator[Query, Answers, list[Scored] | None]:
     """Texts for the whole span, best first; None when the writer cannot be told about it. `own_idea`: nobody said how;
     then what breaks the code is no answer."""
-    parts = parts_of(job.region, writer)
+    parts = parts_of(job.region, writer, instruction)
     if len(parts) > 1 and (texts := (yield from rewritten_in_parts(job, writer, instruction, own_idea, parts))):
         return texts
     told = told_by(job.request, job.region, writer, instruction)
@@ -40,7 +48,7 @@ def rewritten(
 
 def told_first(request: EditRequest, region: Region, writer: Writer, instruction: str) -> Told | None:
     """What the writer is told first when `region` is rewritten."""
-    first, *rest = parts_of(region, writer)
+    first, *rest = parts_of(region, writer, instruction)
     return told_by(request, replace(region, span=first, suffix="".join(rest) + region.suffix), writer, instruction)
 
 
@@ -48,11 +56,12 @@ def rewritten_in_parts(job: Job, writer: Writer, instruction: str, own_idea: boo
     """The whole span, in which every part is as told that is likelier so than as it is; then with one of them alone,
     the surest first. Nothing, when there is none."""
     changed, gains = list(parts), dict[int, float]()
+    meant = parts_meant(parts, instruction)
     for i, part in enumerate(parts):
         done, rest = "".join(changed[:i]), "".join(parts[i + 1 :])
         region = replace(job.region, prefix=job.region.prefix + done, span=part, suffix=rest + job.region.suffix)
         told = told_by(job.request, region, writer, instruction)
-        if told and part.strip() and not job.late:
+        if told and meant[i] and not job.late:
             work = job.open(done, part, rest, writer)
             texts, as_it_is = yield from answers_to(work, told, region, 1, own_idea)
             better = [one for one in texts if one[1] > as_it_is and not (work.judge and work.judge.fault(one[0]))]
@@ -63,17 +72,36 @@ def rewritten_in_parts(job: Job, writer: Writer, instruction: str, own_idea: boo
     return [("".join(changed), sum(gains.values()) / len(parts)), *alone] if gains else []
 
 
-def parts_of(region: Region, writer: Writer) -> list[str]:
-    """What of the span the writer is told at a time: each function; what is longer than it can be told is cut up."""
+def parts_of(region: Region, writer: Writer, instruction: str) -> list[str]:
+    """What of the span the writer is told at a time: each function, unless the instruction is about a class that is
+    not too long; what is longer than it can be told is cut up."""
     if not region.head:
         return [region.span]
 
     def length(text: str) -> int:
         return len(writer.vocabulary.encode(text))
 
+    if CLASS.search(region.span) and OF_A_CLASS.search(instruction) and length(region.span) <= LONGEST:
+        return [region.span]
     return [
         part for one in by_function(region.span) for part in (cut_up(one, length) if length(one) > LONGEST else [one])
     ]
+
+
+def parts_meant(parts: Sequence[str], instruction: str) -> list[bool]:
+    """Which parts the instruction is about: those that define what it names as somebody speaks of a function, where
+    there are such."""
+    if ABOUT_DEFINITIONS.search(instruction):
+        return [bool(part.strip()) for part in parts]
+    meant = [any(speaks_of(name, instruction) for name in NAMED.findall(part)) for part in parts]
+    return meant if any(meant) else [bool(part.strip()) for part in parts]
+
+
+def speaks_of(name: str, instruction: str) -> bool:
+    """`add` may be any word, *in add* and *add should* are about a function."""
+    word = rf"\b{re.escape(name)}\b"
+    about = word if "_" in name.strip("_") else rf"{BEFORE_NAME}{word}|{word}{BEHIND_NAME}"
+    return re.search(about, instruction) is not None
 
 
 def by_function(span: str) -> list[str]:

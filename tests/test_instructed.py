@@ -12,10 +12,11 @@ import pytest
 from engine.answers import UNHEARD, Price
 from engine.editing import edit_session, run_session, warm_context
 from engine.errors import EditError
-from engine.instructed import by_function, cut_up
+from engine.instructed import by_function, cut_up, parts_meant, parts_of
 from engine.messages import DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import EmbeddedDenoiser
 from engine.models.foreign import SHIFT
+from engine.models.writer import Writer
 from engine.regions import normalise
 from engine.told import LONGEST, told_by
 from engine.unbound import unbound
@@ -232,6 +233,44 @@ def test_parts_are_functions(code: str, begin: list[str]) -> None:
     parts = by_function(code)
     assert "".join(parts) == code
     assert [part.strip()[: len(start)] for part, start in zip(parts, begin, strict=True)] == begin
+
+
+@pytest.mark.parametrize(
+    ("instruction", "meant"),
+    [
+        ("raise ValueError in withdraw when the amount is negative", ["withdraw"]),
+        ("deposit should return nothing", ["deposit"]),
+        ("return self from deposit and withdraw", ["deposit", "withdraw"]),
+        ("do not allow negative amounts", ["__init__", "deposit", "withdraw"]),
+        ("deposit a cent", ["__init__", "deposit", "withdraw"]),
+        ("rename it in withdraw", ["__init__", "deposit", "withdraw"]),  # and where it is called
+        ("add a timeout in transfer", ["__init__", "deposit", "withdraw"]),
+    ],
+)
+def test_only_functions_that_are_meant_are_rewritten(instruction: str, meant: list[str]) -> None:
+    parts = by_function(ACCOUNT)
+    chosen = [part for part, is_meant in zip(parts, parts_meant(parts, instruction), strict=True) if is_meant]
+    assert [re.findall(r"def (\w+)", part)[0] for part in chosen] == meant
+
+
+@pytest.mark.parametrize(
+    ("instruction", "count"),
+    [
+        ("add a method close", 1),
+        ("make this a dataclass", 1),
+        ("support len()", 1),
+        ("add a __repr__ that shows the owner", 1),
+        ("add a parameter limit to withdraw", 3),
+        ("return the balance", 3),
+    ],
+)
+def test_what_is_asked_of_a_class_is_not_asked_of_its_methods(
+    denoiser: EmbeddedDenoiser, instruction: str, count: int
+) -> None:
+    region = normalise("", ACCOUNT, "")
+    writer = denoiser.writer
+    assert isinstance(writer, Writer)
+    assert len(parts_of(region, writer, instruction)) == count
 
 
 def test_parts_are_whole_statements(denoiser: EmbeddedDenoiser) -> None:
