@@ -28,8 +28,8 @@ DEPARTURES, TOGETHER = 16, 4  # that are looked at, and that are taken on in one
 ROOM = 1200  # tokens of those, so that what was read of them is kept
 PASSES = 48  # after which the answers found so far will do
 LONGER = 40  # tokens that an answer may have more than the code
-UNHEARD = 2.0  # nats that it costs not to use a name of the instruction that is new
-NAME = re.compile(r"\b(?:\w*_\w*|\w+[A-Z]\w*|\w+(?=[.(]\w))")  # in an instruction: what is code and no word
+UNHEARD = 5.0  # nats that it costs not to use a name, or a number, of the instruction that is new
+NAME = re.compile(r"\b(?:\w*_\w*|\w+[A-Z]\w*|\w+(?=[.(]\w)|\d+\b)")  # in an instruction: what is code and no word
 ABOUT_DEFINITIONS = re.compile(
     r"(?i)\b(?:remove|delete|drop|leave out|get rid|merge|combine|inline|only|replace|(?:re)?names?|call it)\b"
 )

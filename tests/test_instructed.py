@@ -148,7 +148,7 @@ def test_what_nobody_asked_to_be_broken_costs(denoiser: EmbeddedDenoiser) -> Non
     assert price("remove pop", shorter) == 0
     assert price("drop the last method", shorter) == 0
     assert price("rename pop", code.replace("pop", "take").rstrip("\n")) == 0
-    assert price("return 2", code.replace("1", "two").rstrip("\n")) == UNBOUND
+    assert price("return 2", code.replace("1", "two").rstrip("\n")) == UNBOUND + UNHEARD
     assert price("add is_empty", code.rstrip("\n")) == UNHEARD
     assert price("add is_empty", code.replace("1", "is_empty(self)").rstrip("\n")) == 0
     assert price("return a two", code.replace("1", "two").rstrip("\n")) == UNBOUND
