@@ -17,13 +17,14 @@ from engine.writing import FEWEST
 
 SIMPLIFY = "Simplify"  # what a rewrite is told when nobody says how
 PART = 100  # tokens of longer code that are rewritten at a time: of more, the writer may leave out a function
-FUNCTION = re.compile(r"\n[ \t]*(?:(?P<decorator>@)|(?:[a-z]+ +)*(?:def|function|func|fn)\b)")
+DEF = r"(?:def|function|func|fn)"
+FUNCTION = re.compile(rf"\n[ \t]*(?:(?P<decorator>@)|(?:[a-z]+ +)*{DEF}\b)")
 CLASS = re.compile(r"\bclass\b")
 OF_A_CLASS = re.compile(  # what is asked of a class as a whole
     r"(?i)\b(?:add|write|implement|support|give)\b.*\b(?:method|property|operator|__\w+__|len|repr|iteration|indexing)\b"
     r"|\b(?:dataclass|iterable|comparable|sortable|hashable|callable|context manager|with statement|len\(\))\b"
 )
-NAMED = re.compile(r"\b(?:def|function|func|fn) +(\w+)")
+NAMED = re.compile(rf"\b{DEF} +(\w+)")
 BEFORE_NAME = r"\b(?:in|from|of|to|method|function) (?:\w+(?:, \w+)* and )?"  # and a name is that of a function
 BEHIND_NAME = r"(?:\(| (?:should|must|needs?|returns?|takes?|raises?)\b)"
 INDENTED = re.compile(r"\n[ \t]*[^\s)\]}]")  # a line that may begin a statement
@@ -58,10 +59,12 @@ def rewritten_in_parts(job: Job, writer: Writer, instruction: str, own_idea: boo
     changed, gains = list(parts), dict[int, float]()
     meant = parts_meant(parts, instruction)
     for i, part in enumerate(parts):
+        if not meant[i] or job.late:
+            continue
         done, rest = "".join(changed[:i]), "".join(parts[i + 1 :])
         region = replace(job.region, prefix=job.region.prefix + done, span=part, suffix=rest + job.region.suffix)
         told = told_by(job.request, region, writer, instruction)
-        if told and meant[i] and not job.late:
+        if told:
             work = job.open(done, part, rest, writer)
             texts, as_it_is = yield from answers_to(work, told, region, 1, own_idea)
             better = [one for one in texts if one[1] > as_it_is and not (work.judge and work.judge.fault(one[0]))]
@@ -91,10 +94,10 @@ def parts_of(region: Region, writer: Writer, instruction: str) -> list[str]:
 def parts_meant(parts: Sequence[str], instruction: str) -> list[bool]:
     """Which parts the instruction is about: those that define what it names as somebody speaks of a function, where
     there are such."""
-    if ABOUT_DEFINITIONS.search(instruction):
-        return [bool(part.strip()) for part in parts]
-    meant = [any(speaks_of(name, instruction) for name in NAMED.findall(part)) for part in parts]
-    return meant if any(meant) else [bool(part.strip()) for part in parts]
+    spoken_of = [any(speaks_of(name, instruction) for name in NAMED.findall(part)) for part in parts]
+    if any(spoken_of) and not ABOUT_DEFINITIONS.search(instruction):
+        return spoken_of
+    return [bool(part.strip()) for part in parts]
 
 
 def speaks_of(name: str, instruction: str) -> bool:

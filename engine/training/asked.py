@@ -1,8 +1,9 @@
 """Edits that somebody asked for, to train the base model on: what it reads, and from where on it is to learn.
 
 Two sources. Real edits: those whose subject names what changed, with the subject as the instruction; small fixes,
-with the code around them and the instruction `FIX` alone. Functions of the plain corpus that do what one may ask for
-(`engine.training.refactorings`), and what they were before.
+with the code around them and the instruction `FIX` alone. Functions and classes of the plain corpus that do what one
+may ask for (`engine.training.refactorings`, `behaviours`, `classwide`), and what they were before; some of them with
+what was asked of others, to stay as they are.
 """
 
 from __future__ import annotations
@@ -101,9 +102,9 @@ class Asked:
         return self.mended("injected", prefix, before, after, suffix) if before else None
 
     def mended(self, kind: str, prefix: str, before: str, after: str, suffix: str) -> Example | None:
-        chars = (int(most * self.rng.random() ** 0.5) for most in (ABOVE_CHARS, BELOW_CHARS))
         if before.strip() == after.strip():
             return None
+        chars = (int(most * self.rng.random() ** 0.5) for most in (ABOVE_CHARS, BELOW_CHARS))
         return self.answered(kind, FIX, before, after, told_around("python", prefix.lstrip("\n"), suffix, *chars))
 
     def told(self) -> Example | None:
@@ -120,7 +121,7 @@ class Asked:
         changed = old ^ new
         if not any(word.startswith(named[:5]) for named in WORD.findall(subject.lower()) for word in changed):
             return None
-        return (subject, before, after) if before.strip() != after.strip() else None
+        return subject, before, after
 
     def refactoring(self) -> Example | None:
         return self.answered("refactoring", *next(self.refactorings))

@@ -84,9 +84,12 @@ class BaseNetwork(nn.Module):
         self.insert_weight = nn.Parameter(vector_or(arrays, "insert.weight", counts))
         self.insert_bias = nn.Parameter(vector_or(arrays, "insert.bias", counts[:, 0]))
         self.frozen = frozen
-        for name, parameter in self.named_parameters():
-            kept = name.startswith(tuple(f"{part}.{i}_" for part in ("matrices", "norms") for i in range(frozen)))
-            parameter.requires_grad = not (kept or (frozen and name == "embedding"))
+        self.embedding.requires_grad_(not frozen)
+        for i in range(frozen):
+            for kind in KINDS:
+                self.matrices[f"{i}_{kind}"].requires_grad_(False)
+            for name in NORMS.values():
+                self.norms[f"{i}_{name}"].requires_grad_(False)
         self.layer: Callable[..., Tensor] = layer
         self.rounded: Callable[[Tensor], Tensor] = rounded
 

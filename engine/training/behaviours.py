@@ -11,8 +11,8 @@ from random import Random
 
 from engine.training.calls import argument, keyword, lookup, wrapping
 from engine.training.checks import branch, filtered, guard, only
-from engine.training.refactorings import Change, parsed, unparsed
-from engine.training.trees import Expressions, Function, Statements
+from engine.training.refactorings import Change, parsed, statement, unparsed
+from engine.training.trees import Expressions, Function, Statements, handled
 from engine.training.wordings import say, spaced, thing, value
 
 Undo = Callable[[Function, Random], str | None]  # what was undone, as somebody would ask for it
@@ -95,27 +95,24 @@ def caught(function: Function, rng: Random) -> str | None:
     found: list[str] = []
 
     def risked(node: ast.stmt) -> list[ast.stmt] | None:
-        if not isinstance(node, ast.Try) or len(node.handlers) != 1 or node.finalbody:
+        tried = handled(node)
+        if tried is None:
             return None
-        one = node.handlers[0]
-        act = one.body[0]
-        if one.type is None or len(one.body) > 1:
-            return None
-        error = ast.unparse(one.type).strip("()").replace(", ", " or ")
+        act, error, instead = tried.act, ast.unparse(tried.error).strip("()").replace(", ", " or "), ""
         if isinstance(act, ast.Continue | ast.Pass):
             ways = ("ignore {0}", "skip what raises {0}", "go on after {0}", "skip those that raise {0}")
         elif isinstance(act, ast.Return) and act.value is not None:
             ways = ("return {1} on {0}", "return {1} when it raises {0}", "return {1} if it fails with {0}")
+            instead = value(act.value, rng)
         elif isinstance(act, ast.Raise) and isinstance(act.exc, ast.Call):
             ways = ("raise {1} instead of {0}", "turn {0} into {1}")
+            instead = ast.unparse(act.exc.func)
         else:
             return None
-        what = act.value if isinstance(act, ast.Return) else None
-        named = ast.unparse(act.exc.func) if isinstance(act, ast.Raise) and isinstance(act.exc, ast.Call) else ""
-        if named == error:
+        if isinstance(act, ast.Raise) and instead == error:
             return None
-        found.append(say(ways, rng, error, value(what, rng) if what else named))
-        return [*node.body, *node.orelse]
+        found.append(say(ways, rng, error, instead))
+        return tried.without
 
     return found[0] if Statements(risked).replaced(function) and len(found[0]) < 70 else None
 
@@ -236,17 +233,14 @@ FREQUENT: dict[Undo, float] = {keyword: 0.2, unused: 0.06}  # chance of what nea
 
 def behaviour(source: str, rng: Random) -> Change | None:
     """What one may ask of a function that does not do it yet."""
-    tree = parsed(source)
-    if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], Function):
-        return None
-    if tree.body[0].name.startswith("test"):
+    whole = statement(source)
+    if not isinstance(whole, Function) or whole.name.startswith("test"):
         return None
     for undo in sorted(KINDS, key=lambda undo: -(rng.random() ** (1 / KINDS[undo]))):
-        function = deepcopy(tree.body[0])
+        function = deepcopy(whole)
         told = undo(function, rng) if rng.random() < FREQUENT.get(undo, 1.0) else None
-        before = unparsed(function)
-        if told is not None and len(told) <= LONGEST_REQUEST and parsed(before):
-            return spoken(told, function.name, rng), before, unparsed(tree.body[0])
+        if told is not None and len(told) <= LONGEST_REQUEST and parsed(before := unparsed(function)):
+            return spoken(told, function.name, rng), before, unparsed(whole)
     return None
 
 

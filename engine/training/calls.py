@@ -25,8 +25,8 @@ def keyword(function: Function, rng: Random) -> str | None:
     if one.arg == "key" and isinstance(one.value, ast.Lambda):
         return by_key(one.value, rng)
     arguments = [argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)]
-    alone = sum(isinstance(node, ast.Name) and node.id == told for node in ast.walk(function)) == 0
-    if told in arguments and alone and told not in ("self", "cls") and not function.args.defaults:
+    elsewhere = any(isinstance(node, ast.Name) and node.id == told for node in ast.walk(function))
+    if told in arguments and not elsewhere and told not in ("self", "cls") and not function.args.defaults:
         function.args.args = [argument for argument in function.args.args if argument.arg != told]
         return rng.choice((f"add a parameter {told} and pass it to {called}", f"take {told} and pass it to {called}"))
     plain = told.strip("'\"")

@@ -59,7 +59,7 @@ def skipped(test: ast.expr, told: str, loop: ast.For, rng: Random) -> str | None
             first, _, rest = told.removeprefix(start).partition(" ")
             return f"{verb} {many} that {OF_MANY.get(first, first)} {rest}".rstrip()
     if rng.random() < 0.3 and (kept := condition(test, rng, holds=False)):
-        return f"{rng.choice(('only', 'skip it unless', 'ignore those unless'))} {kept}".replace("only ", "only when ")
+        return f"{rng.choice(('only when', 'skip it unless', 'ignore those unless'))} {kept}"
     return f"{verb} {many or one}{rng.choice(WHEN)}{told}"
 
 
@@ -103,7 +103,7 @@ def loop_of(function: Function, node: ast.stmt) -> ast.For | None:
 
 
 def only(function: Function, rng: Random) -> str | None:
-    """Without a condition in a loop or in a comprehension."""
+    """Without the condition of what is done under one, in a loop mostly."""
     found: list[str] = []
 
     def always(node: ast.stmt) -> list[ast.stmt] | None:
@@ -128,6 +128,7 @@ def unless(test: ast.expr, told: str, many: str | None, rng: Random) -> str:
 
 
 def filtered(function: Function, rng: Random) -> str | None:
+    """Without the condition of a comprehension."""
     found: list[str] = []
 
     def whole(node: ast.AST) -> ast.expr | None:
@@ -142,7 +143,7 @@ def filtered(function: Function, rng: Random) -> str | None:
         one.ifs = []
         return node
 
-    return found[0] if Expressions(ast.ListComp, whole).replaced(function) and found else None
+    return found[0] if Expressions(ast.ListComp, whole).replaced(function) else None
 
 
 def branch(function: Function, rng: Random) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from random import Random
 
-from engine.training.refactorings import Change, parsed, unparsed
+from engine.training.refactorings import Change, statement, unparsed
 from engine.training.wordings import say
 
 LONGEST_METHOD = 3  # statements of a method that is told by its name
@@ -13,8 +13,7 @@ LONGEST_METHOD = 3  # statements of a method that is told by its name
 
 def method(source: str, rng: Random) -> Change | None:
     """A method that one may ask for, and a class without it and with it."""
-    tree = parsed(source)
-    made = tree.body[0] if tree and len(tree.body) == 1 else None
+    made = statement(source)
     if not isinstance(made, ast.ClassDef):
         return None
     if (asked := dataclass(made, rng)) is not None:

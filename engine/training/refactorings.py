@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from random import Random
 
-from engine.training.trees import Expressions, Function, Parts, Statements, filled
+from engine.training.trees import Expressions, Function, Parts, Statements, filled, handled
 
 Change = tuple[str, str, str]  # instruction, before, after
 Words = tuple[str, ...]
@@ -37,6 +37,7 @@ def classes(code: str) -> Iterator[str]:
 
 
 def definitions(code: str, start: re.Pattern[str], longest: int) -> Iterator[str]:
+    """What begins with `start`, of at most `longest` lines more."""
     for match in start.finditer(code):
         lines = code[match.start() :].split("\n", longest + 2)[: longest + 2]
         indent, header = len(match[1]), match[0].count("\n")
@@ -47,20 +48,26 @@ def definitions(code: str, start: re.Pattern[str], longest: int) -> Iterator[str
 
 
 def change(source: str, rng: Random) -> Change | None:
-    tree = parsed(source)
-    if tree is None or len(tree.body) != 1 or not isinstance(tree.body[0], Function):
+    whole = statement(source)
+    if not isinstance(whole, Function):
         return None
     kinds = sorted(KINDS, key=lambda undo: rng.random() + (undo in FREQUENT))
     for undo in [kind for kind in kinds if kind not in FREQUENT or rng.random() < 0.4]:
-        function = deepcopy(tree.body[0])
+        function = deepcopy(whole)
         words = undo(function, rng)
         if words is not None:
-            before, after = unparsed(function), unparsed(tree.body[0])
+            before, after = unparsed(function), unparsed(whole)
             back = BOTH_WAYS.get(undo)
             if back and rng.random() < 0.3:
                 return back, after, before
             return rng.choice(KINDS[undo]).format(*words), before, after
     return None
+
+
+def statement(source: str) -> ast.stmt | None:
+    """The only one of `source`."""
+    tree = parsed(source)
+    return tree.body[0] if tree and len(tree.body) == 1 else None
 
 
 def parsed(source: str) -> ast.Module | None:
@@ -286,14 +293,12 @@ def handler(function: Function, rng: Random) -> Words | None:
     found: list[Words] = []
 
     def risked(node: ast.stmt) -> list[ast.stmt] | None:
-        if not isinstance(node, ast.Try) or len(node.handlers) != 1 or node.finalbody:
+        what = handled(node)
+        act = ast.unparse(what.act) if what else ""
+        if what is None or len(act) > 50:
             return None
-        one = node.handlers[0]
-        act = ast.unparse(one.body[0])
-        if one.type is None or len(one.body) > 1 or len(act) > 50:
-            return None
-        found.append((ast.unparse(one.type), act))
-        return [*node.body, *node.orelse]
+        found.append((ast.unparse(what.error), act))
+        return what.without
 
     return found[0] if Statements(risked).replaced(function) else None
 

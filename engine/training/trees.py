@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from copy import deepcopy
+from typing import NamedTuple
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Parts = dict[str, ast.AST | list[ast.stmt]]
@@ -47,6 +48,23 @@ class Statements(ast.NodeTransformer):
             if isinstance(inner, list):
                 setattr(node, field, [made for one in inner for made in self.instead(one)])
         return [node]
+
+
+class Handled(NamedTuple):
+    """A `try` with one handler of one statement, `act`, for one kind of `error`; `without`: what is tried, alone."""
+
+    error: ast.expr
+    act: ast.stmt
+    without: list[ast.stmt]
+
+
+def handled(node: ast.stmt) -> Handled | None:
+    if not isinstance(node, ast.Try) or len(node.handlers) != 1 or node.finalbody:
+        return None
+    one = node.handlers[0]
+    if one.type is None or len(one.body) > 1:
+        return None
+    return Handled(one.type, one.body[0], [*node.body, *node.orelse])
 
 
 def filled(template: str, parts: Parts) -> list[ast.stmt]:

@@ -172,3 +172,20 @@ def test_a_run_writes_a_model_folder_and_goes_on(
         )
     assert Writer.load(out).network.sizes == BaseNetwork(tiny).sizes
     assert Base.load(out).writer.network.denoising is not None
+
+
+def test_frozen_layers_stay_as_they_are(
+    tiny: Path, corpus_of_edits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.training.rows.ROOM", 1)
+    config = BaseConfig(
+        corpus_of_edits, tiny, tmp_path, minutes=60.0, learning_rate=0.01, warmup=1e-6, rows=1, length=LENGTH, frozen=1
+    )
+    run = BaseRun(config)
+    before = {name: tensor.clone() for name, tensor in run.network.state_dict().items()}
+    documents = DocumentsConfig(corpus_of_edits, tiny, config.asked, 1, LENGTH)
+    for rows in islice(DocumentStream(documents, 0), 2):  # the first is at a rate of next to nothing
+        run.advance(rows)
+    kept = {name for name, tensor in run.network.state_dict().items() if torch.equal(tensor, before[name])}
+    assert {name for name in before if name.startswith(("matrices.0_", "norms.0_")) or name == "embedding"} <= kept
+    assert not any(name.startswith(("matrices.1_", "norms.1_")) for name in kept)
