@@ -17,7 +17,7 @@ from engine.denoising import fill_block, improve_block, rewrite_block
 from engine.errors import EditError
 from engine.guessing import guess_block
 from engine.instructed import SIMPLIFY, rewritten, told_first
-from engine.languages import SyntaxFault, is_checked, syntax_fault
+from engine.languages import SyntaxFault, is_checked
 from engine.messages import Candidate, DenoisingState, EditRequest, EditResult
 from engine.models.denoiser import Denoiser
 from engine.models.http import Model
@@ -27,7 +27,7 @@ from engine.ranking import rank
 from engine.reading import plausible
 from engine.regions import Region, normalise
 from engine.repairing import repair_block
-from engine.syntax import REPORTED_LATE
+from engine.syntax import REPORTED_LATE, document_fault
 from engine.work import (
     Answers,
     Block,
@@ -233,7 +233,7 @@ def fix_block(work: Work, canvas: list[int], block: str, final: bool) -> Block:
 
 def fault_with(region: Region, text: str, language: str) -> SyntaxFault | None:
     """The fault of the document with `text` in the region."""
-    return syntax_fault(region.prefix + text + region.suffix, language)
+    return document_fault(region.prefix + text + region.suffix, language)
 
 
 def run_session(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from engine.languages import is_checked, syntax_fault
+from engine.languages import is_checked
 from engine.messages import Candidate, EditRequest
 from engine.regions import Region
+from engine.syntax import document_fault
 from engine.work import Scored
 
 RANKING_S = 0.3  # that putting candidates in order may take beyond the deadline
@@ -44,4 +45,4 @@ def rank(
 def parses(request: EditRequest, text: str) -> bool:
     """Whether the user's document does with `text` in the region."""
     document = (request.prefix + text + request.suffix).removeprefix("\ufeff")
-    return syntax_fault(document, request.language) is None
+    return document_fault(document, request.language) is None

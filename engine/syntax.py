@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from functools import lru_cache
 
 from engine.languages import SyntaxFault, syntax_fault
 
@@ -15,11 +17,16 @@ LANDMARK = {"python": re.compile(r"^(?:def|class|async def|@|if __name__)", re.M
 DECORATOR = re.compile(r"^[ \t]*@.*\s*\Z", re.M)  # as the last line of a span: what follows belongs to it
 DECORATED = re.compile(r"\s*(?:@.*\s+)*(?:async def|def|class)\b")
 ANY_LANDMARK = re.compile(r"^(?=\w)", re.M)
+FUNCTION = re.compile(r"[ \t]+(?:async )?def\b")
+NO_STATEMENT = re.compile(r"[ \t]*(?:[#)\]}]|$)")  # may be indented as it likes
+STATEMENT_AT_MOST = r"^[ \t]{0,%d}(?=[^\s#)\]}'\"])(?!(?:else|elif|except|finally|case)\b)"
+NUMBER = re.compile(r"\d+")
+NEEDS_OUTSIDE = re.compile(r"\bnonlocal\b")
 
 
 class Judge:
-    """Parses candidates of one span. Most are judged on the top-level statements around the span, which
-    takes a fraction of the time; `confirm` parses the whole document.
+    """Parses candidates of one span. Most are judged on the top-level statements around the span, in Python on the
+    function around it, which takes a fraction of the time; `confirm` parses the whole document.
 
     `prefix` and `suffix` as the model sees them, in a language that is checked. `broken`: the span, when the
     document does not parse. A fault below it that stays whatever the span says is another one, and does not
@@ -33,11 +40,23 @@ class Judge:
         ends = [end.start() for end in (landmark, ANCHOR.search(suffix, far_below(suffix))) if end]
         self._near_suffix = suffix[: min(ends, default=len(suffix))]
         self._others = set[tuple[str, int]]()
-        for neutral in neutral_spans(broken, language) if broken is not None else ():
-            for above, below in ((self._near_prefix, self._near_suffix), (prefix, suffix)):
-                fault = syntax_fault(above + neutral + below, language)
-                if fault and is_below(fault, above + neutral):
-                    self._others.add(from_the_end(fault, above + neutral + below))
+        neutral = neutral_spans(broken, language) if broken is not None else ()
+        near = [self._notice(self._near_prefix, text, self._near_suffix) for text in neutral]
+        for text in neutral:
+            if self._notice(prefix, text, suffix) is None:
+                break  # there is no other fault
+        inner = surroundings(self._near_prefix, broken, self._near_suffix) if broken and language == "python" else None
+        # As good a place to judge in, if what is wrong with it is the same.
+        if inner and near == [self._notice(inner[0], text, inner[1]) for text in neutral]:
+            self._near_prefix, self._near_suffix = inner
+
+    def _notice(self, above: str, neutral: str, below: str) -> str | None:
+        """What the parser says, but for the numbers of lines, of a span that is not at fault; a fault below it is
+        remembered as another one."""
+        fault = syntax_fault(above + neutral + below, self._language)
+        if fault and is_below(fault, above + neutral):
+            self._others.add(from_the_end(fault, above + neutral + below))
+        return NUMBER.sub("", fault.message) if fault else None
 
     def _start(self) -> int:
         """Offset of the last top-level statement before which everything parses."""
@@ -62,7 +81,8 @@ class Judge:
         """The fault near the span; lines count from the start of the span's neighbourhood. `below`: what stands in
         place of `self.below`."""
         rest = self._near_suffix if below is None else below + self._near_suffix[len(self.below) :]
-        return self._own_fault(self._near_prefix + span + rest)
+        text = self._near_prefix + span + rest
+        return self._own(syntax_fault(text, self._language), text)
 
     @property
     def first_line(self) -> int:
@@ -75,11 +95,49 @@ class Judge:
         if len(self._prefix) + len(self._suffix) > LARGE:
             return True
         rest = self._suffix if below is None else below + self._suffix[len(self.below) :]
-        return self._own_fault(self._prefix + span + rest) is None
+        text = self._prefix + span + rest
+        return self._own(document_fault(text, self._language), text) is None
 
-    def _own_fault(self, text: str) -> SyntaxFault | None:
-        fault = syntax_fault(text, self._language)
+    def _own(self, fault: SyntaxFault | None, text: str) -> SyntaxFault | None:
         return None if fault and from_the_end(fault, text) in self._others else fault
+
+
+def document_fault(text: str, language: str) -> SyntaxFault | None:
+    """`syntax_fault` of a whole document, about which several parts of an edit ask."""
+    return (syntax_fault if len(text) > LARGE else kept_fault)(text, language)
+
+
+kept_fault = lru_cache(maxsize=32)(syntax_fault)  # for as many drafts as one edit looks at
+
+
+def surroundings(above: str, span: str, below: str) -> tuple[str, str] | None:
+    """What of `above` and `below` is in the indented function around `span`, or from the one before it on, behind a
+    header that gives the indentation a place. None where there is none, or it cannot stand alone."""
+    start = None if DECORATOR.search(span) else function_start(above, span)
+    if start is None:
+        return None
+    outside = re.compile(STATEMENT_AT_MOST % indentation(above[start:]), re.M)
+    end = outside.search(below, 0 if span.endswith("\n") else below.find("\n") + 1)
+    inner = "if True:\n" + above[start:], below[: end.start() if end else len(below)]
+    return None if NEEDS_OUTSIDE.search(span.join(inner)) else inner
+
+
+def function_start(above: str, span: str) -> int | None:
+    """Offset of the line of the last indented `def` above `span` than which no statement since is indented less."""
+    least, end = sys.maxsize, len(above) + len(span)
+    for line in reversed((above + span).split("\n")):
+        start = end - len(line)
+        if end <= len(above) and FUNCTION.match(line) and indentation(line) <= least:
+            return start
+        if not NO_STATEMENT.match(line):
+            least = min(least, indentation(line))
+        end = start - 1
+    return None
+
+
+def indentation(text: str) -> int:
+    """Characters before the first that is no white space."""
+    return len(text) - len(text.lstrip())
 
 
 def far_below(suffix: str) -> int:
