@@ -42,9 +42,7 @@ class Judge:
         self._others = set[tuple[str, int]]()
         neutral = neutral_spans(broken, language) if broken is not None else ()
         near = [self._notice(self._near_prefix, text, self._near_suffix) for text in neutral]
-        for text in neutral:
-            if self._notice(prefix, text, suffix) is None:
-                break  # there is no other fault
+        self._unknown = list(neutral)  # with which the whole document has not been parsed yet
         inner = surroundings(self._near_prefix, broken, self._near_suffix) if broken and language == "python" else None
         # As good a place to judge in, if what is wrong with it is the same.
         if inner and near == [self._notice(inner[0], text, inner[1]) for text in neutral]:
@@ -96,7 +94,10 @@ class Judge:
             return True
         rest = self._suffix if below is None else below + self._suffix[len(self.below) :]
         text = self._prefix + span + rest
-        return self._own(document_fault(text, self._language), text) is None
+        fault = document_fault(text, self._language)
+        while fault and self._unknown:
+            self._notice(self._prefix, self._unknown.pop(), self._suffix)
+        return self._own(fault, text) is None
 
     def _own(self, fault: SyntaxFault | None, text: str) -> SyntaxFault | None:
         return None if fault and from_the_end(fault, text) in self._others else fault
