@@ -89,11 +89,11 @@ def synchronise(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-def step_floor_ms(machine: Machine, parameters: int, tokens: int) -> float:
-    """The least time one forward pass over `tokens` positions can take: two operations per parameter and
-    position at the measured matrix rate, or reading every parameter once at the measured bandwidth,
-    whichever is longer. Attention is left out, and input embeddings count as if multiplied: within some
-    tens of percent for the models here. Milliseconds."""
-    compute = 2 * parameters * tokens / (machine.gflops * GIGA)
+def step_floor_ms(machine: Machine, parameters: int, tokens: int, attention: float = 0.0) -> float:
+    """The least time one forward pass over `tokens` positions can take: two operations per parameter and position and
+    those of `attention` at the measured matrix rate, or reading every parameter once at the measured bandwidth,
+    whichever is longer. Input embeddings count as if multiplied: within some tens of percent for the models here.
+    Milliseconds."""
+    compute = (2 * parameters * tokens + attention) / (machine.gflops * GIGA)
     memory = 4 * parameters / (machine.gigabytes_per_s * GIGA)
     return 1000 * max(compute, memory)

@@ -18,7 +18,7 @@ from engine.evaluation.machine import Machine, measure_machine, median_seconds, 
 from engine.evaluation.metrics import Spread
 from engine.evaluation.samples import CodeSample, code_samples
 from engine.messages import EditRequest, EditResult
-from engine.models.denoiser import CanvasItem, Context, Denoiser
+from engine.models.denoiser import CanvasItem, Context, Denoiser, EmbeddedDenoiser
 from engine.models.vocabulary import BOS
 
 SPANS = (16, 64, 256, 512)
@@ -155,7 +155,7 @@ def time_cell(
         ratios=ratios(ours, theirs),
         encode_ms=metrics.spread(encoding),
         step_ms=1000 * time_step(samples[0], denoiser),
-        step_floor_ms=step_floor_ms(machine, denoiser.parameters, min(count(samples[0].span) + 1, denoiser.max_canvas)),
+        step_floor_ms=step_floor(samples[0], denoiser, machine),
     )
 
 
@@ -222,9 +222,24 @@ def write_warm(rival: Rival, sample: CodeSample, span: int) -> Generation:
 
 def time_step(sample: CodeSample, denoiser: Denoiser) -> float:
     """Median seconds of one denoising step of one canvas, its context cached."""
+    item = one_canvas(sample, denoiser)
+    denoiser.warm(item.context)
+    return median_seconds(lambda: denoiser.denoise([item]), denoiser.device)
+
+
+def step_floor(sample: CodeSample, denoiser: Denoiser, machine: Machine) -> float:
+    """The least milliseconds of that step; attention, two products a layer, is counted of the embedded model."""
+    item = one_canvas(sample, denoiser)
+    tokens, attention = len(item.canvas), 0
+    if isinstance(denoiser, EmbeddedDenoiser):
+        sizes = denoiser.model.sizes
+        seen = len(item.context.prefix) + tokens + len(item.context.suffix)
+        attention = 4 * sizes.num_hidden_layers * sizes.hidden_size * tokens * seen
+    return step_floor_ms(machine, denoiser.parameters, tokens, attention)
+
+
+def one_canvas(sample: CodeSample, denoiser: Denoiser) -> CanvasItem:
     encode = denoiser.vocabulary.encode
     prefix, suffix = encode(sample.prefix)[-denoiser.max_prefix :], encode(sample.suffix)[: denoiser.max_suffix]
-    context = Context((), tuple(prefix), tuple(suffix))
     canvas = (BOS, *encode(sample.span))[: denoiser.max_canvas]
-    denoiser.warm(context)
-    return median_seconds(lambda: denoiser.denoise([CanvasItem(context, canvas)]), denoiser.device)
+    return CanvasItem(Context((), tuple(prefix), tuple(suffix)), canvas)

@@ -28,7 +28,7 @@ from engine.models.choice import chosen_host
 from engine.service.connection import Connection
 from engine.service.frames import FrameError
 from engine.service.lock import take_lock
-from engine.service.memory import release_memory, resident_mb
+from engine.service.memory import forget_libraries, release_memory, resident_mb
 from engine.service.paths import EnginePaths, engine_paths, whole_path
 
 FAILED_FOR_S = 5.0  # an engine that could not load its model goes, and the next request tries anew
@@ -140,6 +140,7 @@ class Daemon:
         gc.freeze()  # what was imported stays: no collection need ever look at it again
         gc.enable()
         loop.call_soon_threadsafe(self.loaded.set)
+        loop.call_soon_threadsafe(forget_libraries)
         if self.scheduler:
             try:
                 self.scheduler.run()
