@@ -201,11 +201,11 @@ class Daemon:
         while True:
             idle_s = min(self.idle_s, FAILED_FOR_S) if self.state == "failed" else self.idle_s
             await asyncio.sleep(min(1.0, idle_s / 4))
-            if any(connection.jobs for connection in self.connections):
-                self.last_request = time.monotonic()
-            elif self.scheduler and self.scheduler.edits != self.trimmed:
+            if self.scheduler and self.scheduler.edits != self.trimmed:
                 self.trimmed = self.scheduler.edits
                 release_memory()
+            if any(connection.jobs for connection in self.connections):
+                self.last_request = time.monotonic()
             elif time.monotonic() - self.last_request > idle_s:
                 logger.info("idle for %.0f s, stopping", idle_s)
                 self.stopping.set()
