@@ -92,6 +92,9 @@ def departures(
         if not drafts or work.late or (passes >= PASSES and found):
             break
         drafts.sort(key=lambda draft: -draft.likely)
+        best = max(found.values(), key=attrgetter("worth"), default=None)
+        leading = best.text if best and best.worth > -math.inf else work.text([*drafts[0].ids, MASK])
+        work.shown = told.text(leading, region)
         yield from read_along(work, drafts[:together], most, FENCE, lambda draft: not price.lost(work.text(draft.ids)))
     answers = [answer for answer in found.values() if answer.worth > -math.inf]
     return sorted(answers, key=lambda answer: -answer.worth)

@@ -56,6 +56,7 @@ class Work:
     passes: int = 0
     steps: int = 0
     late: bool = False
+    shown: str | None = None  # what stands for the block meanwhile; None: the first canvas
     scores: dict[tuple[int, ...], float] = field(default_factory=dict[tuple[int, ...], float])
 
     def ask(
@@ -76,7 +77,8 @@ class Work:
                 contexts or [self.context] * len(canvases), canvases, wanted, strict=True
             )
         )
-        shown = self.text(canvases[0]).join(self.around).removeprefix(self.stem)
+        text = self.text(canvases[0]) if self.shown is None else self.shown
+        shown = text.join(self.around).removeprefix(self.stem)
         answers = yield Query(items, DenoisingState(self.steps, max(limit, self.steps), shown))
         self.passes += 1
         self.steps += 1

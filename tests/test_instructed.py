@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 import time
 from dataclasses import replace
 
@@ -210,6 +211,18 @@ def test_long_code_is_rewritten_part_by_part(denoiser: EmbeddedDenoiser) -> None
     assert len(others) == 3
     for one in others:
         assert sum(a != b for a, b in zip(one.text.splitlines(), COUNTS.splitlines(), strict=True)) == 1
+
+
+def test_what_is_shown_stands_where_it_will_and_settles(denoiser: EmbeddedDenoiser) -> None:
+    code = textwrap.indent(TALLY, "    ")
+    request = EditRequest("rewrite", "class Tally:\n", code, "", instruction="use sum", candidates=1)
+    states: list[DenoisingState] = []
+    told = run_session(edit_session(request, denoiser), denoiser, on_state=states.append).candidates[0]
+    shown = [state.text for state in states]
+    assert shown[0].strip("\n") == code.strip("\n")
+    assert all(text.startswith("    def ") for text in shown)
+    assert any(text.rstrip("\n").endswith("\N{LIGHT SHADE}") for text in shown)
+    assert shown[-1].strip("\n") == told.text.strip("\n")
 
 
 def test_methods_are_rewritten_one_by_one(denoiser: EmbeddedDenoiser) -> None:
