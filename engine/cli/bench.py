@@ -46,6 +46,7 @@ def add_parser(commands: Any) -> None:
             one.add_argument("--samples", type=int, default=1, metavar="N", help="fills per case, for pass@k")
         if name == "function":
             one.add_argument("--intent", choices=("fix", "rewrite"), help="default: by the kind of record")
+            one.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds for a candidate's tests")
         if name != "clients":
             one.add_argument("--device", help="torch device; default: the GPU when there is one")
         if name == "repair":
@@ -91,7 +92,15 @@ def measure(options: argparse.Namespace) -> Any:
     if options.bench == "repair":
         return repair.run_repair(options.data, common, candidates=options.candidates, instructions=options.instructions)
     if options.bench == "function":
-        return function.run_function(options.data, common, candidates=options.candidates, intent=options.intent)
+        if options.timeout <= 0:
+            raise CommandError("--timeout must be more than 0 seconds")
+        return function.run_function(
+            options.data,
+            common,
+            candidates=options.candidates,
+            intent=options.intent,
+            timeout_s=options.timeout,
+        )
     if options.bench == "infill":
         return infill.run_infill(options.data, common, samples=options.samples)
     if options.bench == "clients":

@@ -6,6 +6,7 @@ Must not import torch at module level.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def run_function(
     the form's own: "fix" for the first two, "rewrite" for the last.
 
     Raises EvaluationError for unreadable records, EditError for a model that cannot be loaded."""
-    limits = Limits(wall_s=timeout_s, cpu_s=max(1, round(timeout_s)))
+    limits = Limits(wall_s=timeout_s, cpu_s=max(1, math.ceil(timeout_s)))
     chosen = bench.choose(read_function_cases(data, instructions), options)
     cases = [replace(case, intent=intent) if intent else case for case in chosen if is_valid(case, limits)]
     if not cases:
