@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.messages import PROTOCOL_VERSION, Candidate, DenoisingState, EditRequest, EditResult, EngineStatus
@@ -29,6 +30,14 @@ BOTH = CLAMP.replace("if value < low:", "if low > value:").replace(
 )
 
 
+@dataclass(slots=True)
+class Edits:
+    """Those of one connection, which numbers them by itself. `idle`: that nobody asked for."""
+
+    tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, "asyncio.Task[None]"])
+    idle: set[int] = field(default_factory=set[int])
+
+
 class ScriptedEngine:
     """Runs in a thread of its own until `close`."""
 
@@ -40,10 +49,8 @@ class ScriptedEngine:
         self.warmed: list[EditRequest] = []
         self.cancelled = 0
         self.remote: str | None = None  # where it says that it sends code
-        self._idle: set[int] = set()
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
-        self._tasks: dict[int, asyncio.Task[None]] = {}
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._started.wait(10)
@@ -79,25 +86,26 @@ class ScriptedEngine:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await frames.read(reader)
         writer.write(frames.pack("welcome", version=PROTOCOL_VERSION, status=self._status()))
+        edits = Edits()
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
-                self._handle(await frames.read(reader), writer)
+                self._handle(await frames.read(reader), writer, edits)
 
-    def _handle(self, frame: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    def _handle(self, frame: dict[str, Any], writer: asyncio.StreamWriter, edits: Edits) -> None:
         number = frame["id"]
         if frame["type"] == "edit":
             request = frames.field(frame, "request", EditRequest)
             if str(frame.get("document")).startswith("idle:"):
-                self._idle.add(number)  # the server looks for a fix by itself, whenever it likes
+                edits.idle.add(number)  # the server looks for a fix by itself, whenever it likes
             else:
                 self.requests.append(request)
-            self._tasks[number] = asyncio.ensure_future(self._edit(number, request, writer))
+            edits.tasks[number] = asyncio.ensure_future(self._edit(number, request, writer))
         elif frame["type"] == "warm":
             self.warmed.append(frames.field(frame, "request", EditRequest))
             writer.write(frames.pack("done", id=number))
         elif frame["type"] == "cancel":
-            self.cancelled += number not in self._idle
-            self._tasks[number].cancel()
+            self.cancelled += number not in edits.idle
+            edits.tasks[number].cancel()
             writer.write(frames.pack("error", id=number, code="cancelled", message="the edit was cancelled"))
         elif frame["type"] == "status":
             writer.write(frames.pack("status", id=number, status=self._status()))

@@ -158,7 +158,7 @@ def test_a_run_writes_a_model_folder_and_goes_on(
     run = BaseRun(longer)
     assert (run.step, run.tokens, len(run.log)) == (1, LENGTH, 1)
     before = {name: tensor.clone() for name, tensor in run.network.state_dict().items()}
-    # The corpus is this repository's own code, so only with several rows, nearly all of canvases, is one surely among them.
+    # The corpus is this repository's own code: only of several rows can one be sure that a canvas is among them.
     (rows,) = islice(DocumentStream(DocumentsConfig(corpus_of_edits, tiny, 0.0, 4, LENGTH), run.step), 1)
     run.advance(rows)
     run.save()
