@@ -61,8 +61,9 @@ class Answer:
         return self.likely - self.cost
 
 
-def read_copy(work: Work, told: Told) -> Generator[Query, Answers, Copy]:
+def read_copy(work: Work, told: Told, region: Region) -> Generator[Query, Answers, Copy]:
     """`work`: the writer's on the code, in the context of what was asked."""
+    work.shown = told.text(told.code.rstrip("\n"), region)
     ids = work.denoiser.vocabulary.encode(told.code + FENCE)
     # With a mask behind it, what is read of the copy is kept, and answers go on from there.
     (logits,) = yield from work.ask([(BOS, *ids, MASK)], limit=8, rows=[tuple(range(1, len(ids) + 1))])
@@ -80,24 +81,21 @@ def departures(
     most = len(copy.ids) + LONGER
     together = max(1, min(TOGETHER, ROOM // most))
     price, drafts = Price(told, region), started(work, copy)
-    copied, found = told.code.rstrip("\n"), dict[str, Answer]()
+    copied, found, answers = told.code.rstrip("\n"), dict[str, Answer](), list[Answer]()
     for passes in count():
         for draft in filter(attrgetter("ended"), drafts):
             text = work.text(draft.ids).partition(FENCE)[0].rstrip("\n")
             if text != copied and text not in found:  # some texts are to be had in two spellings
                 found[text] = Answer(text, draft.likely, len(draft.ids), price.of(text))
-        worths = sorted((answer.worth for answer in found.values()), reverse=True)
-        least = worths[wanted - 1] if len(worths) >= wanted else -math.inf
+        answers = sorted((one for one in found.values() if one.worth > -math.inf), key=lambda one: -one.worth)
+        least = answers[wanted - 1].worth if len(answers) >= wanted else -math.inf
         drafts = [draft for draft in drafts if not draft.ended and draft.likely > least and len(draft.ids) < most]
         if not drafts or work.late or (passes >= PASSES and found):
             break
         drafts.sort(key=lambda draft: -draft.likely)
-        best = max(found.values(), key=attrgetter("worth"), default=None)
-        leading = best.text if best and best.worth > -math.inf else work.text([*drafts[0].ids, MASK])
-        work.shown = told.text(leading, region)
+        work.shown = told.text(answers[0].text if answers else work.text([*drafts[0].ids, MASK]), region)
         yield from read_along(work, drafts[:together], most, FENCE, lambda draft: not price.lost(work.text(draft.ids)))
-    answers = [answer for answer in found.values() if answer.worth > -math.inf]
-    return sorted(answers, key=lambda answer: -answer.worth)
+    return answers
 
 
 def started(work: Work, copy: Copy) -> list[Draft]:

@@ -35,7 +35,7 @@ def ask_for_a_fix(work: Work) -> Generator[Query, Answers, Asked | None]:
     work.context = told.asked(
         told_around(work.request.language, work.region.prefix + work.region.head, work.region.suffix)
     )
-    copy = yield from read_copy(work, told)
+    copy = yield from read_copy(work, told, work.region)
     answers = yield from departures(work, told, copy, work.region, OFFERS)
     offers = [told.text(answer.text, work.region) for answer in answers]
     reading = Reading(work, FENCE, copy.ids, copy.likely[:, 0].tolist(), [])

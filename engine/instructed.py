@@ -146,8 +146,8 @@ def answers_to(
 ) -> Generator[Query, Answers, tuple[list[Scored], float]]:
     """At least the `wanted` texts in the place of the code, best first, with the mean log-probability of their tokens,
     and that of the code as it is."""
-    work.context, work.shown = told.asked(), region.span
-    copy = yield from read_copy(work, told)
+    work.context = told.asked()
+    copy = yield from read_copy(work, told, region)
     found = yield from departures(work, told, copy, region, wanted)
     texts = [
         (told.text(answer.text, region), answer.likely / answer.length)

@@ -6,6 +6,7 @@ import re
 import sys
 from functools import lru_cache
 
+from engine.diffusion.mending import indent_of
 from engine.languages import SyntaxFault, syntax_fault
 
 ANCHOR = re.compile(r"^(?=[^\s#)\]}'\"])(?!(?:else|elif|except|finally|case)\b)", re.M)
@@ -117,7 +118,7 @@ def surroundings(above: str, span: str, below: str) -> tuple[str, str] | None:
     start = None if DECORATOR.search(span) else function_start(above, span)
     if start is None:
         return None
-    outside = re.compile(STATEMENT_AT_MOST % indentation(above[start:]), re.M)
+    outside = re.compile(STATEMENT_AT_MOST % len(indent_of(above[start:])), re.M)
     end = outside.search(below, 0 if span.endswith("\n") else below.find("\n") + 1)
     inner = "if True:\n" + above[start:], below[: end.start() if end else len(below)]
     return None if NEEDS_OUTSIDE.search(span.join(inner)) else inner
@@ -127,18 +128,13 @@ def function_start(above: str, span: str) -> int | None:
     """Offset of the line of the last indented `def` above `span` than which no statement since is indented less."""
     least, end = sys.maxsize, len(above) + len(span)
     for line in reversed((above + span).split("\n")):
-        start = end - len(line)
-        if end <= len(above) and FUNCTION.match(line) and indentation(line) <= least:
+        start, indent = end - len(line), len(indent_of(line))
+        if end <= len(above) and FUNCTION.match(line) and indent <= least:
             return start
         if not NO_STATEMENT.match(line):
-            least = min(least, indentation(line))
+            least = min(least, indent)
         end = start - 1
     return None
-
-
-def indentation(text: str) -> int:
-    """Characters before the first that is no white space."""
-    return len(text) - len(text.lstrip())
 
 
 def far_below(suffix: str) -> int:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models_alone import widened
+from models_alone import percent, widened
 
 from engine import repairing
 from engine.diffusion import search
@@ -28,7 +28,7 @@ from engine.evaluation.held_out import broken_cases
 from engine.evaluation.metrics import Rate, Spread
 from engine.evaluation.records import RepairCase
 from engine.evaluation.repair import judge
-from engine.evaluation.rivals import seen
+from engine.evaluation.speed import seen
 from engine.messages import EditRequest
 from engine.models.ar_twin import ARTwin
 from engine.regions import normalise
@@ -60,8 +60,10 @@ def measured(setting: str, cases: Sequence[RepairCase], model: Editor) -> Point:
     exact, compiles, taken = list[bool](), list[bool](), list[float]()
     for case in cases:
         request = EditRequest("fix", case.prefix, case.span, case.suffix, candidates=1)
-        ahead = reading(case, model) if isinstance(model, ARTwin) else 0.0
-        if not isinstance(model, ARTwin):
+        ahead = 0.0
+        if isinstance(model, ARTwin):
+            ahead = reading(case, model)
+        else:
             warm_context(request, model)
         result = bench.edit(request, model)
         row = judge(case, result)
@@ -96,10 +98,6 @@ def written(cases: Sequence[RepairCase], model: Editor) -> list[Point]:
     for twin_edit.BEAMS in BEAMS:
         points.append(measured(f"beams {twin_edit.BEAMS}", cases, model))
     return points
-
-
-def percent(rate: Rate) -> str:
-    return f"{rate.share:.1%} ({rate.low:.1%} to {rate.high:.1%})"
 
 
 def tell(ours: Sequence[Point], theirs: Sequence[Point]) -> None:

@@ -71,7 +71,9 @@ def run_function(
     the form's own: "fix" for the first two, "rewrite" for the last.
 
     Raises EvaluationError for unreadable records, EditError for a model that cannot be loaded."""
-    limits = Limits(wall_s=timeout_s, cpu_s=max(1, math.ceil(timeout_s)))
+    if timeout_s <= 0:
+        raise bench.EvaluationError("--timeout must be more than 0 seconds")
+    limits = Limits(wall_s=timeout_s, cpu_s=math.ceil(timeout_s))
     chosen = bench.choose(read_function_cases(data, instructions), options)
     cases = [replace(case, intent=intent) if intent else case for case in chosen if is_valid(case, limits)]
     if not cases:

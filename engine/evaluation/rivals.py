@@ -16,9 +16,9 @@ import torch
 
 from engine.evaluation.bench import EvaluationError
 from engine.evaluation.machine import synchronise
-from engine.evaluation.speed import Generation, Rival
+from engine.evaluation.speed import Generation, Rival, seen
 from engine.models.ar_twin import ARTwin, context_ids, request_ids
-from engine.models.denoiser import Context, Denoiser, EmbeddedDenoiser
+from engine.models.denoiser import Denoiser, EmbeddedDenoiser
 from engine.models.vocabulary import END
 
 
@@ -30,12 +30,6 @@ def make_rivals(denoiser: Denoiser, gguf: Path | None = None) -> list[Rival]:
         return []
     rivals: list[Rival] = [TwinRival(denoiser), TransformersRival(denoiser)]
     return [*rivals, LlamaCppRival(denoiser, gguf)] if gguf else rivals
-
-
-def seen(model: Denoiser | ARTwin, prefix: str, suffix: str) -> Context:
-    """The context, cut to what the model can see."""
-    encode = model.vocabulary.encode
-    return Context((), tuple(encode(prefix)[-model.max_prefix :]), tuple(encode(suffix)[: model.max_suffix]))
 
 
 class TwinRival:

@@ -18,6 +18,7 @@ from engine.evaluation.machine import Machine, measure_machine, median_seconds, 
 from engine.evaluation.metrics import Spread
 from engine.evaluation.samples import CodeSample, code_samples
 from engine.messages import EditRequest, EditResult
+from engine.models.ar_twin import ARTwin
 from engine.models.denoiser import CanvasItem, Context, Denoiser, EmbeddedDenoiser
 from engine.models.vocabulary import BOS
 
@@ -144,6 +145,7 @@ def time_cell(
     tokens = [count(sample.span) for sample in samples]
     ours = [time_ours(task, results, sum(tokens) / len(tokens), denoiser) for task, results in edits.items()]
     theirs = [time_rival(rival, made) for rival, made in zip(rivals, generations, strict=True)]
+    canvas = one_canvas(samples[0], denoiser)
     around = [count(sample.prefix) + count(sample.suffix) for sample in samples]
     return Cell(
         span_tokens=span,
@@ -154,8 +156,8 @@ def time_cell(
         rivals=theirs,
         ratios=ratios(ours, theirs),
         encode_ms=metrics.spread(encoding),
-        step_ms=1000 * time_step(samples[0], denoiser),
-        step_floor_ms=step_floor(samples[0], denoiser, machine),
+        step_ms=1000 * time_step(canvas, denoiser),
+        step_floor_ms=step_floor(canvas, denoiser, machine),
     )
 
 
@@ -220,26 +222,28 @@ def write_warm(rival: Rival, sample: CodeSample, span: int) -> Generation:
     return Generation(whole.text, whole.tokens - 1, max(whole.seconds - first.seconds, 1e-9))
 
 
-def time_step(sample: CodeSample, denoiser: Denoiser) -> float:
+def time_step(item: CanvasItem, denoiser: Denoiser) -> float:
     """Median seconds of one denoising step of one canvas, its context cached."""
-    item = one_canvas(sample, denoiser)
     denoiser.warm(item.context)
     return median_seconds(lambda: denoiser.denoise([item]), denoiser.device)
 
 
-def step_floor(sample: CodeSample, denoiser: Denoiser, machine: Machine) -> float:
+def step_floor(item: CanvasItem, denoiser: Denoiser, machine: Machine) -> float:
     """The least milliseconds of that step; attention, two products a layer, is counted of the embedded model."""
-    item = one_canvas(sample, denoiser)
     tokens, attention = len(item.canvas), 0
     if isinstance(denoiser, EmbeddedDenoiser):
         sizes = denoiser.model.sizes
-        seen = len(item.context.prefix) + tokens + len(item.context.suffix)
-        attention = 4 * sizes.num_hidden_layers * sizes.hidden_size * tokens * seen
+        visible = len(item.context.prefix) + tokens + len(item.context.suffix)
+        attention = 4 * sizes.num_hidden_layers * sizes.hidden_size * tokens * visible
     return step_floor_ms(machine, denoiser.parameters, tokens, attention)
 
 
 def one_canvas(sample: CodeSample, denoiser: Denoiser) -> CanvasItem:
-    encode = denoiser.vocabulary.encode
-    prefix, suffix = encode(sample.prefix)[-denoiser.max_prefix :], encode(sample.suffix)[: denoiser.max_suffix]
-    canvas = (BOS, *encode(sample.span))[: denoiser.max_canvas]
-    return CanvasItem(Context((), tuple(prefix), tuple(suffix)), canvas)
+    canvas = (BOS, *denoiser.vocabulary.encode(sample.span))[: denoiser.max_canvas]
+    return CanvasItem(seen(denoiser, sample.prefix, sample.suffix), canvas)
+
+
+def seen(model: Denoiser | ARTwin, prefix: str, suffix: str) -> Context:
+    """The context, cut to what the model can see."""
+    encode = model.vocabulary.encode
+    return Context((), tuple(encode(prefix)[-model.max_prefix :]), tuple(encode(suffix)[: model.max_suffix]))
